@@ -1,0 +1,135 @@
+# relay: everything is built under $(O), nothing in the source tree.
+#   make            all programs            make check    unit tests
+#   make install    users, directories, /usr/local (see conf-*)
+#   make bench      every experiment of bench/        make clean
+# Variants: make O=build/asan CFLAGS_EXTRA='-fsanitize=address,undefined' MUSL=no
+#           make O=build/clang CC=clang
+
+O = build
+CC := $(shell head -n 1 conf-cc)
+CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Werror \
+	-fstack-protector-strong -D_FORTIFY_SOURCE=2 -Ilib $(CFLAGS_EXTRA)
+LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
+MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
+
+LIB = address bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
+	intake io ip loglines loop memfd netstring report resolve scan seqpacket verdict work
+
+# A directory's main() files, and the rest of it, which unit tests link too.
+SMTPD_PROGRAMS = relay-smtpd
+SMTPD =
+SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
+SEND =
+REMOTE_PROGRAMS = relay-remote
+REMOTE =
+
+UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
+
+# --- from here on: how
+
+HOME_DIR := $(shell head -n 1 conf-relay)
+PREFIX := $(shell head -n 1 conf-prefix)
+USER_SMTPD := $(shell sed -n 1p conf-users)
+USER_LOG := $(shell sed -n 7p conf-users)
+MULTIARCH := $(shell gcc -print-multiarch)
+B = $(O)/bin
+
+PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
+ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
+DEPFLAGS = -MMD -MP
+
+.PHONY: all check fuzz bench install clean
+all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
+
+# What conf-users and conf-groups say, for relay-start.
+$(O)/users.h: conf-users conf-groups
+	@mkdir -p $(@D)
+	awk 'BEGIN { split("SMTPD QUEUE SEND REMOTE BOUNCE KEYD LOG", n) } \
+	  FNR <= 7 { print "#define USER_" n[FNR] " \"" $$1 "\"" }' conf-users > $@.new
+	awk 'FNR == 1 { print "#define GROUP_SMTPD \"" $$1 "\"" } \
+	  FNR == 8 { print "#define GROUP_CTL \"" $$1 "\"" }' conf-groups >> $@.new
+	mv $@.new $@
+
+$(O)/%.o: %.c $(O)/users.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
+
+$(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
+$(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
+$(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
+$(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
+%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+LINK = @mkdir -p $(@D); echo "link $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+$(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
+	$(LINK) -lcdb -lxxhash -lpthread
+$(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
+	$(LINK) -lcdb -lcares -lidn2 -lresolv
+$(B)/sendmail: $(B)/relay-inject
+	ln -sf relay-inject $@
+$(B)/relay-conf: relay-send/relay-conf.sh
+	@mkdir -p $(@D)
+	sed 's|@HOME@|$(HOME_DIR)|; s|@BIN@|$(PREFIX)/bin|; s|@USER_SMTPD@|$(USER_SMTPD)|g; s|@USER_LOG@|$(USER_LOG)|g' \
+	  $< > $@ && chmod 755 $@
+
+# relay-smtpd starts once a connection, so it is static, and musl's start-up is
+# half the cost of glibc's. Debian's libcdb.a is a glibc build: musl_compat.c.
+ifeq ($(MUSL),yes)
+SMTPD_CC = musl-gcc
+SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE
+SMTPD_OBJ = $(O)/musl
+SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o
+else
+SMTPD_CC = $(CC)
+SMTPD_CFLAGS =
+SMTPD_OBJ = $(O)
+endif
+SMTPD_STATIC = -static
+
+$(O)/musl/%.o: %.c $(O)/users.h
+	@mkdir -p $(@D)
+	$(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
+
+SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
+$(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
+		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
+	@mkdir -p $(@D)
+	$(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ /usr/lib/$(MULTIARCH)/libcdb.a
+
+# --- tests
+
+$(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote \
+	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+
+check: $(UNIT:%=$(O)/unit/%)
+	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
+
+FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SECONDS = 60
+$(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -o $@ $< $(ARCHIVES) \
+	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+fuzz:
+	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
+	@for t in $(FUZZ); do echo "fuzz $$t"; mkdir -p $(O)/corpus/$$t; \
+	  $(O)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=$(O)/fuzz/ \
+	    $(O)/corpus/$$t tests/fuzz/corpus/$${t%_fuzz} || exit 1; done
+
+bench: all
+	bench/run
+
+install: all
+	relay-send/install.sh $(O)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

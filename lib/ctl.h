@@ -1,0 +1,50 @@
+#ifndef CTL_H
+#define CTL_H
+
+#include "netstring.h"
+
+/*
+ * run/ctl, from relay-ctl to relay-send (group relayctl). One request a
+ * connection, answered in rows:
+ *
+ *   request  verb kind value limit
+ *            verb: stat list why retry hold release bounce drop
+ *            kind: all id tenant site domain
+ *   answer   r type, then name value pairs: one row of the answer
+ *            . text: done; text is a summary for people ("12 recipients")
+ *            ! text: refused, and why
+ *
+ * A value begins with its type: "n" a decimal number, "s" a text, "b" 0 or 1.
+ * Names are the JSON names of relay-ctl --json; times ("..._ms") are wall clock
+ * milliseconds. Rows, and their names in this order:
+ *
+ *   relay      messages recipients ready active waiting held dsn_due workers
+ *              workers_max sites tenants lookups uptime_ms delivered deferred
+ *              failed paused                                 (stat, once, first)
+ *   tenant     tenant recipients active workers held         (stat)
+ *   site       site source window open idle active waiting tenants trouble
+ *              retry_ms held                                 (stat)
+ *   recipient  id tenant sender recipient site state attempts bytes arrival_ms
+ *              next_ms                                       (list)
+ *   why        id recipient tenant sender site source state reason attempts
+ *              arrival_ms next_ms expires_ms last            (why ID)
+ *
+ * state: lookup (waits for DNS), ready (waits for a connection), active (on a
+ * connection), waiting (until next_ms), held, dsn (failed, notice being made).
+ * reason is a sentence for people: what holds it, what will happen next.
+ */
+#define CTL_PATH "run/ctl"
+#define CTL_VERB_SIZE 16
+#define CTL_VALUE_SIZE 400
+
+struct ctl_request {
+  char verb[CTL_VERB_SIZE];
+  char kind[CTL_VERB_SIZE];
+  char value[CTL_VALUE_SIZE];
+  uint64_t limit; /* rows at the most, 0 for all */
+};
+
+int ctl_put_request(struct buf *b, const struct ctl_request *q);
+int ctl_get_request(const char *data, size_t len, struct ctl_request *q);
+
+#endif

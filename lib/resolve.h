@@ -1,0 +1,58 @@
+#ifndef RESOLVE_H
+#define RESOLVE_H
+
+#include "ip.h"
+#include "netstring.h"
+
+/*
+ * relay-send asks the resolver process, which answers each question once, in
+ * any order. Netstring fields.
+ *
+ *   question  m token domain   where does mail for this domain go?
+ *             h token name     the addresses of this host (control/smtproutes)
+ *   answer    A token status ttl text hosts addresses,
+ *             then per host:  preference name
+ *             then per address:  host_index ip
+ *
+ * Hosts are in the order to be tried, equal preferences shuffled; a domain
+ * without MX is its own host (RFC 5321 5.1). Hosts at or behind our own
+ * preference are left out. ttl is the smallest of all records used, in
+ * seconds, for negative answers the SOA's minimum.
+ */
+enum resolve_status {
+  RESOLVE_OK = 'o',       /* hosts, and one address at least */
+  RESOLVE_NULLMX = 'n',   /* RFC 7505: 556 5.1.10 */
+  RESOLVE_NODOMAIN = 'x', /* no such domain, proven: 5.1.2 */
+  RESOLVE_NOADDRESS = 'a',/* the domain exists, nothing in it takes mail, proven: 5.1.2 (a host that
+                             has MX records without any address: 5.4.4 temporary is RESOLVE_AGAIN) */
+  RESOLVE_SELF = 's',     /* the best MX is this host: 5.4.6 */
+  RESOLVE_AGAIN = 't'     /* no answer for now: 4.4.3 */
+};
+
+#define RESOLVE_HOSTS_MAX 20
+#define RESOLVE_ADDRESSES_MAX 32
+#define RESOLVE_TEXT_SIZE 256
+
+struct resolve_answer {
+  uint64_t token;
+  enum resolve_status status;
+  uint32_t ttl;
+  char text[RESOLVE_TEXT_SIZE]; /* for people: what failed and where it was asked */
+  struct {
+    uint32_t preference;
+    char name[256];
+  } hosts[RESOLVE_HOSTS_MAX];
+  uint32_t host_count;
+  struct {
+    uint32_t host;
+    struct ip ip;
+  } addresses[RESOLVE_ADDRESSES_MAX];
+  uint32_t address_count;
+};
+
+int resolve_put_question(struct buf *b, char kind, uint64_t token, const char *name);
+int resolve_get_question(const char *data, size_t len, char *kind, uint64_t *token, char name[256]);
+int resolve_put_answer(struct buf *b, const struct resolve_answer *a);
+int resolve_get_answer(const char *data, size_t len, struct resolve_answer *a);
+
+#endif

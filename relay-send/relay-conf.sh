@@ -1,0 +1,87 @@
+#!/bin/sh
+# relay-conf: makes relay's service directories, as tinydns-conf does. See relay-conf(8).
+set -eu
+usage() {
+  cat <<EOF
+usage: relay-conf [-d RELAYDIR] [-s SERVICES] [-l LOGS] [-b BINDIR] [ADDRESS [PORT]]
+Creates SERVICES/smtpd and SERVICES/send with run and log/run.
+  -d RELAYDIR  the relay's directory, with control/ and queue/ (default @HOME@)
+  -s SERVICES  where the service directories go (default /etc/relay)
+  -l LOGS      logs go to LOGS/smtpd and LOGS/send (default SERVICES/NAME/log/main)
+  -b BINDIR    where the programs are (default @BIN@)
+  ADDRESS PORT where relay-smtpd is to listen (default 127.0.0.1 25)
+Then, to start both:  ln -s SERVICES/smtpd SERVICES/send /etc/service/
+EOF
+}
+die() { echo "relay-conf: fatal: $*" >&2; exit 100; }
+
+home=@HOME@ services=/etc/relay logs= bin=@BIN@
+while getopts d:s:l:b:h option; do
+  case $option in
+    d) home=$OPTARG ;; s) services=$OPTARG ;; l) logs=$OPTARG ;; b) bin=$OPTARG ;;
+    h) usage; exit 0 ;; *) usage >&2; exit 100 ;;
+  esac
+done
+shift $((OPTIND - 1))
+[ $# -le 2 ] || { usage >&2; exit 100; }
+address=${1:-127.0.0.1} port=${2:-25}
+case $port in *[!0-9]* | '') die "not a port: $port" ;; esac
+case $home$services$logs$bin in *[!A-Za-z0-9/._,+-]*) die "directories may have letters, digits and /._,+- only" ;; esac
+[ -x "$bin/relay-start" ] || die "no relay-start in $bin (make install, or -b BINDIR)"
+for name in smtpd send; do
+  [ ! -e "$services/$name" ] || die "$services/$name exists: remove or rename it first"
+done
+
+# As root each service runs under its own user; otherwise all under the caller's.
+if [ "$(id -u)" = 0 ]; then
+  as_log='setuidgid @USER_LOG@ '
+  as_smtpd='-u "$(id -u @USER_SMTPD@)" -g "$(id -g @USER_SMTPD@)" '
+else
+  as_log='' as_smtpd=''
+fi
+
+make_service() { # NAME, its run script on stdin
+  dir=$services/$1
+  log=${logs:+$logs/$1}
+  log=${log:-$dir/log/main}
+  mkdir -p "$dir/log" "$log"
+  [ "$(id -u)" != 0 ] || chown @USER_LOG@ "$log"
+  cat > "$dir/run"
+  cat > "$dir/log/run" <<EOF
+#!/bin/sh
+exec ${as_log}multilog t s1000000 n20 $log
+EOF
+  chmod 755 "$dir/run" "$dir/log/run" "$log"
+}
+
+make_service smtpd <<EOF
+#!/bin/sh
+# Who may connect, and with what environment: ./rules, then make.
+exec 2>&1
+here=\$(pwd)
+cd $home || exit 111
+limit=\$(head -n 1 control/concurrencyincoming 2>/dev/null || echo 1000)
+ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
+exec tcpserver -v -R -H -l0 -b 512 -c "\$limit" -x "\$here/rules.cdb" \\
+  ${as_smtpd}$address $port $bin/relay-smtpd
+EOF
+
+make_service send <<EOF
+#!/bin/sh
+exec 2>&1
+ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
+exec $bin/relay-start -d $home
+EOF
+
+cat > "$services/smtpd/rules" <<'EOF'
+# tcprules: who may relay. Run make here after a change.
+# 192.0.2.:allow,RELAYCLIENT="",RELAYTENANT="msa1"
+127.:allow,RELAYCLIENT=""
+:allow
+EOF
+cat > "$services/smtpd/Makefile" <<'EOF'
+rules.cdb: rules
+	tcprules rules.cdb rules.tmp < rules
+	chmod 644 rules.cdb
+EOF
+(cd "$services/smtpd" && tcprules rules.cdb rules.tmp < rules && chmod 644 rules.cdb)
