@@ -17,11 +17,12 @@ LIB = address bounce buf channel clock confine control control_lookup ctl dispat
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
-SMTPD =
+SMTPD = command data dialogue hatch input policy receive received reply rules submit
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
-SEND =
+SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
-REMOTE =
+REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
+	dns_route probe
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -52,15 +53,14 @@ $(O)/users.h: conf-users conf-groups
 
 $(O)/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
+	@echo "compile $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
 $(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
 %.a:
-	@rm -f $@
-	ar rcs $@ $^
+	@echo "archive $@"; rm -f $@; ar rcs $@ $^
 
 LINK = @mkdir -p $(@D); echo "link $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 
@@ -87,17 +87,18 @@ SMTPD_CC = $(CC)
 SMTPD_CFLAGS =
 SMTPD_OBJ = $(O)
 endif
-SMTPD_STATIC = -static
+# A sanitizer's runtime is a shared library.
+SMTPD_STATIC = $(if $(findstring sanitize,$(CFLAGS_EXTRA)),,-static)
 
 $(O)/musl/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
-	$(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
+	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
 $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
 		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
 	@mkdir -p $(@D)
-	$(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ /usr/lib/$(MULTIARCH)/libcdb.a
+	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ /usr/lib/$(MULTIARCH)/libcdb.a
 
 # --- tests
 

@@ -167,7 +167,7 @@ static const struct {
     {AUTH, "john@example.com", true},
     {AUTH, "john\x01", false},
     {FLAGS, "7", true},
-    {FLAGS, "8", false},
+    {FLAGS, "16", false},
     {FLAGS, "-1", false},
     {FLAGS, "", false},
     {RET, "2", true},

@@ -1,0 +1,94 @@
+"""Counters and load: bytes on the disk, memory of processes, times from logs, smtp-source."""
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from common import say
+from servers import ADDRESS, Status
+
+STALLED = 60  # seconds without a single message: the experiment has failed
+KERNEL_STACK = 16384  # bytes a thread, Linux on 64-bit machines
+
+
+def disk_bytes(path):
+    """Bytes written so far to the device that holds path, its cache flushed first."""
+    os.sync()
+    device = os.stat(path).st_dev
+    stat = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    return int(stat[6]) * 512
+
+
+def memory(pid):
+    """Bytes of a process: Rss, Pss, Private_Dirty, its page tables, and its peak Rss."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    text += Path(f"/proc/{pid}/status").read_text()
+    return {key: int(re.search(rf"^{key}:\s*(\d+)", text, re.M).group(1)) * 1024
+            for key in ("Rss", "Pss", "Private_Dirty", "VmPTE", "VmHWM")}
+
+
+def footprint(processes):
+    """Per name: how many, their Pss, and what the kernel keeps for them to run."""
+    found = {}
+    for name, pids in processes.items():
+        each = [memory(pid) for pid in pids]
+        found[name] = {"count": len(each), "pss": sum(m["Pss"] for m in each),
+                       "kernel": sum(m["VmPTE"] + KERNEL_STACK for m in each)}
+    return found
+
+
+def started(pid):
+    """Wall clock seconds of a process's start, to 10 ms."""
+    ticks = Status(Path(f"/proc/{pid}/stat").read_text()).start_ticks
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def tai64n(stamp):
+    """Wall clock seconds of multilog's stamp, which counts ten leap seconds."""
+    return int(stamp[1:17], 16) - (1 << 62) - 10 + int(stamp[17:25], 16) / 1e9
+
+
+def smtp_source(port, messages, sessions, size, keep, recipient="rcpt@sink.example", number=False):
+    """One run of Postfix's load generator."""
+    command = ["smtp-source", "-s", str(sessions), "-m", str(messages), "-l", str(size),
+               "-f", "sender@source.example", "-t", recipient]
+    if keep:
+        command.append("-d")
+    if number:
+        command.append("-N")  # a number before each recipient
+    subprocess.run([*command, f"{ADDRESS}:{port}"], check=True, stdout=subprocess.DEVNULL)
+
+
+def submit(port, messages, sessions, size, keep, distinct=False):
+    """Sends all; with keep, 50 messages a connection. Returns the bytes of the recipients."""
+    batch = 50 * sessions if keep else messages
+    length = 0
+    for start in range(0, messages, batch):
+        count = min(batch, messages - start)
+        recipient = f"r{start}@sink.example" if distinct else "rcpt@sink.example"
+        smtp_source(port, count, sessions, size, keep, recipient, distinct)
+        length += count * len(recipient)
+        if distinct:
+            length += sum(len(str(n)) for n in range(count))
+        if start // 20000 != (start + count) // 20000:
+            say(f"{start + count} of {messages} messages sent")
+    return length
+
+
+def wait_until_taken(sink, goal):
+    """Until the sink has them all; an experiment whose messages do not move ends here."""
+    while sink.messages < goal:
+        before = sink.messages
+        if sink.wait_for(goal, STALLED) == before:
+            raise SystemExit(f"only {before} of {goal} messages arrived, none for {STALLED} s")
+
+
+def end_to_end(port, sink, messages, sessions, size, keep):
+    """Messages a second, from the first connection until the sink has the last message."""
+    goal = sink.messages + messages
+    began = time.monotonic()
+    submit(port, messages, sessions, size, keep)
+    wait_until_taken(sink, goal)
+    return messages / (time.monotonic() - began)

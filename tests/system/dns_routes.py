@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""Where mail goes: MX, A and AAAA answers of tinydns, control/smtproutes, and what cannot be routed."""
+# limit: 200
+import socket
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from peers import Receiver, Tinydns
+from relaytest import Failed, run, wait_for
+
+CONTENT = b"From: a@b.test\r\nSubject: route\r\n\r\nhello\r\n"
+SENDER = "sender@back.test"
+
+
+def zone(test, dns):
+    one, two, dead = test.address(31), test.address(32), test.address(39)
+    dns.zone("test")
+    dns.mx("back.test", "mx.back.test", 10, test.address(30))
+    dns.mx("prefer.test", "one.test", 10).mx("prefer.test", "two.test", 20)
+    dns.mx("reversed.test", "one.test", 30).mx("reversed.test", "two.test", 5)
+    dns.mx("fallover.test", "dead.test", 10).mx("fallover.test", "two.test", 20)
+    dns.host("one.test", one).host("two.test", two).host("dead.test", dead).host("aonly.test", one)
+    dns.null_mx("null.test")
+    dns.mx("self.test", "relay.test", 10).mx("self.test", "one.test", 20).host("relay.test", "127.0.0.1")
+    dns.mx("behind.test", "two.test", 5).mx("behind.test", "relay.test", 10).mx("behind.test", "one.test", 20)
+    dns.add("'textonly.test:no mail here:60")
+    dns.host6("six.test", socket.inet_pton(socket.AF_INET6, "::1"))
+    # A referral proves nothing about the domain (RFC 2308 2.2), nor does silence (silent.example).
+    dns.add(f"&referred.test:{test.address(38)}:ns.referred.test:60")
+
+
+def relay_for(test, six_port):
+    one, two = test.port(), test.port()
+    routes = [f"routed.test:{test.address(33)}:{one}", f".sub.test:{test.address(33)}:{two}",
+              "byname.test:one.test:25", f"[192.0.2.9]:{test.address(33)}:{one}",
+              f"six.route.test:[::1]:{six_port}", "exact.sub.test:"]
+    relay = test.relay(routes=routes, control={
+        "resolver": f"{test.address(53)}:53", "mxlocal": [f"{test.net}.0/24", "::1"],
+        "timeoutconnect": 3, "retry": 600})
+    return relay, test.ends(Receiver(test.address(33), one)), test.ends(Receiver(test.address(33), two))
+
+
+def check_routes(test, relay, wanted):
+    """wanted: recipient to receiver."""
+    for rcpt in wanted:
+        relay.send(SENDER, rcpt, CONTENT)
+    for rcpt, receiver in wanted.items():
+        def arrived():
+            return [m for m in receiver.messages if rcpt in m.rcpt_tos]
+        try:
+            wait_for(arrived, f"{rcpt} arrives", 15)
+        except Failed as e:
+            test.check(False, f"{rcpt} goes to {receiver.address}:{receiver.port}", f"{e} {relay.listed()}")
+            continue
+        test.equal(len(arrived()), 1, f"{rcpt} goes to {receiver.address}:{receiver.port}")
+
+
+def check_bounces(test, relay, back, wanted):
+    """wanted: recipient to (status, words of the reason)."""
+    back.messages.clear()
+    for rcpt in wanted:
+        relay.send(SENDER, rcpt, CONTENT)
+    for rcpt, (status, words) in wanted.items():
+        def notices():
+            return [m.content.decode() for m in back.messages if f"rfc822; {rcpt}" in m.content.decode()]
+        wait_for(notices, f"a notification about {rcpt}", 20)
+        notice = notices()[0]
+        test.check(f"Status: {status}" in notice, f"{rcpt} bounces with {status}", notice)
+        test.check(words in notice, f"its reason has {words!r}", notice)
+
+
+def check_deferred(test, relay, rcpt, words):
+    ident = relay.send(SENDER, rcpt, CONTENT)
+    def deferred():
+        found = relay.why(ident)
+        return found and found[0]["attempts"] > 0 and found[0]
+    row = wait_for(deferred, f"{rcpt} is deferred", 40)
+    test.equal(row["state"], "waiting", f"{rcpt} waits")
+    test.check(words in row["last"] + row["reason"], f"relay-ctl why {rcpt} has {words!r}", str(row))
+
+
+def main(test):
+    dns = test.ends(Tinydns(test.path("dns"), test.address(53)))
+    zone(test, dns)
+    dns.start()
+    back, one, two = (test.ends(Receiver(test.address(n), 25)) for n in (30, 31, 32))
+    six_port = test.port()
+    six = test.ends(Receiver("::1", six_port))
+    relay, routed, below = relay_for(test, six_port)
+    check_routes(test, relay, {
+        "a@prefer.test": one, "a@reversed.test": two, "a@aonly.test": one, "a@behind.test": two,
+        "a@fallover.test": two, "a@routed.test": routed, "a@x.sub.test": below, "a@y.z.sub.test": below,
+        "a@byname.test": one, "a@[192.0.2.9]": routed, "a@six.route.test": six,
+        f"a@[{test.address(32)}]": two})
+    check_bounces(test, relay, back, {
+        "a@null.test": ("5.1.10", "null.test"), "a@nosuch.test": ("5.1.2", "nosuch.test"),
+        "a@self.test": ("5.4.6", "self.test"), "a@textonly.test": ("5.1.2", "textonly.test")})
+    for domain in ("silent.example", "referred.test"):
+        check_deferred(test, relay, f"a@{domain}", domain)
+    check_ipv6(test, relay)
+
+
+def check_ipv6(test, relay):
+    """Port 25 of ::1 is one for the whole machine: only if nobody has it."""
+    try:
+        six = test.ends(Receiver("::1", 25))
+    except OSError as e:
+        print(f"not checked: AAAA (::1 port 25: {e})")
+        return
+    check_routes(test, relay, {"a@six.test": six, "b@[IPv6:::1]": six})
+
+
+run(main, root=True, tools=["tinydns"])
