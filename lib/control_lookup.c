@@ -113,18 +113,21 @@ enum control_result control_contains_domain(const char *name, const char *domain
 enum control_result control_lookup_open(const char *name, struct control_lookup **lookup)
 {
   enum control_result result;
+  struct control_lookup l;
 
+  *lookup = NULL;
+  result = lookup_open(&l, name);
+  if (result != CONTROL_OK) {
+    return result;
+  }
   *lookup = malloc(sizeof(**lookup));
   if (!*lookup) {
+    lookup_close(&l);
     control_fail(name, 0, "%s", strerror(ENOMEM));
     return CONTROL_UNREADABLE;
   }
-  result = lookup_open(*lookup, name);
-  if (result != CONTROL_OK) {
-    free(*lookup);
-    *lookup = NULL;
-  }
-  return result;
+  **lookup = l;
+  return CONTROL_OK;
 }
 
 void control_lookup_close(struct control_lookup *l)

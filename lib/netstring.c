@@ -7,16 +7,32 @@
 #include "scan.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define U64_DIGITS_MAX 20
 
+/* Decimal, without a NUL; snprintf() was a third of what a start with a full queue costs. */
+static size_t put_digits(char out[U64_DIGITS_MAX], uint64_t value)
+{
+  char reversed[U64_DIGITS_MAX];
+  size_t n = 0, i;
+
+  do {
+    reversed[n++] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  for (i = 0; i < n; i++) {
+    out[i] = reversed[n - 1 - i];
+  }
+  return n;
+}
+
 int netstring_put(struct buf *b, const char *data, size_t len)
 {
-  char head[U64_DIGITS_MAX + 2];
-  size_t n = (size_t)snprintf(head, sizeof head, "%zu:", len);
+  char head[U64_DIGITS_MAX + 1];
+  size_t n = put_digits(head, len);
 
+  head[n++] = ':';
   if (len > SIZE_MAX - n - 1) {
     errno = EMSGSIZE;
     return -1;
@@ -37,10 +53,9 @@ int netstring_put_str(struct buf *b, const char *s)
 
 int netstring_put_u64(struct buf *b, uint64_t value)
 {
-  char digits[U64_DIGITS_MAX + 1];
-  int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+  char digits[U64_DIGITS_MAX];
 
-  return netstring_put(b, digits, (size_t)n);
+  return netstring_put(b, digits, put_digits(digits, value));
 }
 
 void netstring_open(struct netstring_reader *r, const char *data, size_t len)

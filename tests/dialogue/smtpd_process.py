@@ -171,6 +171,22 @@ def privileges(home):
     s.close()
 
 
+def disk_full(home):
+    """A big file that cannot be written is 452, and the session goes on."""
+    home.intake.disk_full = True
+    s = Session(home)
+    to_data(s)
+    s.send(b"Subject: x\r\n\r\n" + (b"x" * 98 + b"\r\n") * 30000 + b".\r\n")
+    check("disk full", s.line().startswith(b"452 4.3.1 "))
+    home.intake.disk_full = False
+    s.send(SCRIPT)
+    out = b""
+    while line := s.line():
+        out += line
+    check("after a full disk", b" queued\r\n221 " in out)
+    check("status after a full disk", s.close() == 0)
+
+
 def killed(home):
     s = Session(home)
     to_data(s)
@@ -186,7 +202,7 @@ def main():
         home = Home(directory)
         home.control({})
         for test in (disconnect_at_every_byte, split_at_every_byte, pipes, gone_before_verdict,
-                     restarted_intake, trickle, privileges, killed):
+                     restarted_intake, trickle, privileges, disk_full, killed):
             test(home)
         check(f"intake: {home.intake.errors}", not home.intake.errors)
     print(f"{checks} checks, {failed} failed")

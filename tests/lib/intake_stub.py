@@ -58,6 +58,7 @@ class Intake:
         self.messages, self.hellos, self.verdicts, self.big = [], [], [], 0
         self.hello_answer = None
         self.big_answer = None
+        self.disk_full = False
         self.connections = []
         self.errors = []
         self.listen()
@@ -131,7 +132,8 @@ class Intake:
     def give_big(self, connection):
         self.big += 1
         name = f"big{self.big}"
-        fd = os.open(os.path.join(self.directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        path = "/dev/full" if self.disk_full else os.path.join(self.directory, name)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         connection.sendmsg([pack("+", 0, name)],
                            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
         os.close(fd)

@@ -67,7 +67,7 @@ def scrambled_middle(base):
     victim, hurt = ids[7], ids[12]
     at = data.index(victim.encode())
     data[at:at + 8] = b"SCRAMBLE"
-    at = data.index(hurt.encode(), data.index(hurt.encode()) + 16)  # in the content
+    at = data.index(b"Subject: 12\r\n")
     data[at:at + 8] = b"SCRAMBLE"
     path.write_bytes(data)
     q.start()

@@ -80,8 +80,8 @@ def full(base):
     if subprocess.run(["mount", "-o", "loop", image, mount], check=False).returncode != 0:
         print("disk full: not run, no loop mounts here")
         return
+    q = Queue(f"{mount}/relay", start=False)
     try:
-        q = Queue(f"{mount}/relay", start=False)
         q.control("queuesegmentbytes", 1 << 20)
         q.start()
         c = Client(q, tenant="t")
@@ -126,8 +126,10 @@ def full(base):
               "what was delivered is gone, what was not is there")
         m = q.by_id(accepted[-1])
         check(q.fetch(m.serial)[m.elen:] == content, "and whole")
-        q.kill()
     finally:
+        if q.process and q.process.poll() is None:
+            print(q.log_text()[-1500:] if check.failed else "", end="")
+            q.kill()
         subprocess.run(["umount", mount], check=False)
 
 

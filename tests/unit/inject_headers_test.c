@@ -34,6 +34,7 @@ static const struct {
   {HAVE "Reply-To: <a\r\n\r\n", HAVE "Reply-To: <a\r\n\r\n", "", 0},
   {HAVE "Content-Length: 5\r\nReturn-Path: <a@x>\r\n\r\n", HAVE "\r\n", "", 0},
   {"From j Mon\r\n" HAVE "\r\n", HAVE "\r\n", "", 0},
+  {HAVE "Bcc:\n\r\n", HAVE "\r\n", "", 0}, /* was an underflow */
   {">From j Mon\r\n" HAVE "\r\n", HAVE "\r\n", "", 0},
 };
 

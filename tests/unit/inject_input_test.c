@@ -81,7 +81,7 @@ int main(void)
   CHECK_INT(run(&in, "\xe4\n", 2, 2, 1, 100), INJECT_INPUT_OK);
   CHECK(in.eight_bit);
   inject_input_free(&in);
-  CHECK_INT(inject_input_read(&in, -1, 1, 100), INJECT_INPUT_READ);
+  CHECK_INT(inject_input_read(&in, 999, 1, 100), INJECT_INPUT_READ);
   inject_input_free(&in);
   check_big();
   return check_done("inject_input");

@@ -1,0 +1,54 @@
+#ifndef DIALOGUE_H
+#define DIALOGUE_H
+
+#include "hatch.h"
+#include "input.h"
+#include "reply.h"
+#include "rules.h"
+#include "submit.h"
+
+#include "envelope.h"
+
+/* Limits of one session, each answered by 421 and the end. */
+#define DIALOGUE_ERRORS_MAX 20         /* syntax and order; not what policy refuses */
+#define DIALOGUE_IDLE_COMMANDS_MAX 100 /* since the last message, RCPT not counted */
+#define DIALOGUE_RCPTS_MAX 20000       /* RCPTs since the last message, of all kinds */
+
+/* One SMTP session. Meant to be static: see input.h. */
+struct dialogue {
+  const struct rules *rules;
+  struct hatch hatch;
+  struct loglines log;
+  struct input in;
+  struct reply out;
+
+  bool greeted, esmtp;
+  char helo[ENVELOPE_HELO_SIZE];
+
+  bool in_mail; /* between MAIL and the end of DATA, or RSET */
+  struct envelope envelope;
+  char first_rcpt[ADDRESS_SIZE]; /* as the client gave it */
+  struct buf message;            /* submit.h */
+  uint64_t declared;             /* SIZE= */
+
+  unsigned errors, idle_commands, rcpts;
+  unsigned long accepted, refused; /* messages */
+  int64_t began;
+  const char *end; /* why the session is over, NULL while it is not */
+};
+
+void dialogue_init(struct dialogue *s, const struct rules *rules);
+
+/* Banner to end. Everything that is needed is open. */
+void dialogue_run(struct dialogue *s);
+
+/* Forgets the transaction (RFC 5321 4.1.1.5). */
+void dialogue_reset(struct dialogue *s);
+
+/* DATA, from the 354 to the reply (receive.c). */
+void receive_message(struct dialogue *s);
+
+/* Waits for input. False: the session is over, and what there was to say is said. */
+bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline);
+
+#endif

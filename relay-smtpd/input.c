@@ -1,0 +1,63 @@
+#include "input.h"
+
+#include "io.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum input_result input_line(struct input *in, const char **line, size_t *len)
+{
+  char *begin = in->bytes + in->start;
+  size_t have = in->end - in->start;
+  char *lf = have ? memchr(begin, '\n', have) : NULL;
+  bool long_line = in->discarding || (lf ? (size_t)(lf - begin) : have) > INPUT_LINE_MAX;
+
+  if (!lf) {
+    if (long_line) {
+      /* The last byte stays: it may be the CR of the line's end. */
+      in->discarding = true;
+      in->start = in->end - 1;
+    }
+    return INPUT_NEED;
+  }
+  in->start += (size_t)(lf + 1 - begin);
+  in->discarding = false;
+  if (lf == begin || lf[-1] != '\r') {
+    return INPUT_BARE_LF;
+  }
+  if (long_line) {
+    return INPUT_TOO_LONG;
+  }
+  *line = begin;
+  *len = (size_t)(lf - 1 - begin);
+  return INPUT_LINE;
+}
+
+ssize_t input_read(struct input *in, size_t max, int64_t deadline)
+{
+  size_t have = in->end - in->start, room;
+  ssize_t n;
+
+  /* What is kept is part of one line, so it is short. */
+  memmove(in->bytes, in->bytes + in->start, have);
+  in->start = 0;
+  in->end = have;
+  room = sizeof in->bytes - have;
+  n = io_read(in->fd, in->bytes + have, room < max ? room : max, deadline);
+  if (n > 0) {
+    in->end += (size_t)n;
+  }
+  return n;
+}
+
+void input_trim(struct input *in)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t begin = ((uintptr_t)in->bytes + in->end + page - 1) / page * page;
+  uintptr_t end = ((uintptr_t)in->bytes + sizeof in->bytes) / page * page;
+
+  if (begin < end) {
+    madvise((void *)begin, end - begin, MADV_DONTNEED);
+  }
+}

@@ -1,0 +1,28 @@
+#ifndef RECEIVED_H
+#define RECEIVED_H
+
+#include "buf.h"
+#include "ip.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What our trace field says (RFC 5321 4.4). It never names a tenant. */
+struct received {
+  const char *helo;
+  const struct ip *client; /* family 0: unknown */
+  const char *client_host; /* "" if unknown */
+  const char *me;
+  const char *id;
+  const char *only_rcpt; /* the one recipient, NULL if there are several */
+  bool esmtp, smtputf8;
+  int64_t when; /* wall clock, ms */
+};
+
+/* Appends the field, folded, with CRLF. 0, or -1 with errno. */
+int received_put(struct buf *b, const struct received *r);
+
+/* Copies a HELO name, each byte that could harm a log line or a header made "?". */
+void received_clean_helo(const char *s, size_t len, char *out, size_t size);
+
+#endif

@@ -1,0 +1,41 @@
+#ifndef RULES_H
+#define RULES_H
+
+#include "address.h"
+#include "control.h"
+#include "envelope.h"
+#include "ip.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Everything that control/ and the environment (tcprules, tcpserver) say about
+ * this session, read once before the first byte from the network.
+ */
+struct rules {
+  char me[ADDRESS_DOMAIN_MAX + 1];
+  uint64_t databytes;            /* bytes of content that a message may have; always a limit */
+  int64_t timeout_ms;            /* control/timeoutsmtpd */
+  char postmaster[ADDRESS_SIZE]; /* "" if there is none */
+  struct control_lookup *rcpthosts, *badmailfrom, *badrcptto; /* NULL: not there */
+
+  struct ip client;                            /* family 0: unknown */
+  char client_text[ENVELOPE_CLIENT_SIZE];      /* "192.0.2.1" or "unknown" */
+  char client_port[6], local_ip[IP_TEXT_SIZE]; /* for the log; "" if unknown */
+  char client_host[ADDRESS_DOMAIN_MAX + 1];    /* TCPREMOTEHOST, "" if unknown */
+
+  bool relay;                      /* RELAYCLIENT is set */
+  char suffix[ADDRESS_DOMAIN_MAX]; /* its value */
+  char tenant[ENVELOPE_TENANT_SIZE];
+  char source[ENVELOPE_SOURCE_SIZE];
+  int priority;
+  bool normalize; /* RELAYBARELF=normalize */
+};
+
+/* 0, or -1 with rules_error() a sentence that names the file or variable. */
+int rules_load(struct rules *s);
+const char *rules_error(void);
+void rules_free(struct rules *s);
+
+#endif
