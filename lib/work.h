@@ -23,7 +23,8 @@
  *     X  token: cancel that transaction unless its final dot has been sent.
  *     Q  say QUIT and end.
  *   worker to relay-send:
- *     O  host ms extensions: connected and greeted; before the first R.
+ *     O  host ms extensions n: connected to host n of the open's list, and
+ *        greeted; before the first R. host is its name for people.
  *     N  outcome: no session could be had at all (rcpt is 0). The worker ends.
  *     D  token: the final dot is about to be sent; X comes too late from here.
  *     R  token n, then n outcomes: some recipients of the transaction.

@@ -17,7 +17,7 @@ done
 relay-send/directory.sh "$home"
 # Defaults that are data: never over what the operator has changed.
 for file in relay-send/control/*; do
-  [ -e "$home/control/${file##*/}" ] || install -m 644 "$file" "$home/control/"
+  [ ! -e "$file" ] || [ -e "$home/control/${file##*/}" ] || install -m 644 "$file" "$home/control/"
 done
 echo "relay is installed in $prefix; its directory is $home."
 echo "Next: relay-conf (service directories), relay-control(5), README."

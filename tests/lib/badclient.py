@@ -7,6 +7,8 @@ import socket
 import time
 
 END = b"\r\n.\r\n"
+# For a BadMX that is to take whatever comes: no SIZE.
+ANY_SIZE = {"ehlo": b"250-mx.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n"}
 
 
 class Client:
@@ -120,9 +122,9 @@ DAEMONS = ("relay-queue", "relay-send", "relay-remote", "relay-bounce", "tcpserv
 
 
 def measure(relay):
-    """{program: (processes, KiB, descriptors)}; relay-remote's is the sum over its workers."""
+    """{program: (processes, KiB, descriptors)}, of the largest of them."""
     found = {name: relay.pids(name) for name in DAEMONS}
-    return {name: (len(pids), sum(map(private_kib, pids)), sum(map(descriptors, pids)))
+    return {name: (len(pids), max(map(private_kib, pids), default=0), max(map(descriptors, pids), default=0))
             for name, pids in found.items()}
 
 

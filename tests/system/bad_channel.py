@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
-from badclient import END, Client, Quiet, envelope, measure, parts, show, undotted, without_received
+from badclient import ANY_SIZE, END, Client, Quiet, envelope, measure, parts, show, undotted, without_received
 from badmx import BadMX
 from relaytest import PATIENCE, run, wait_for
 from remote_peer import ALL_SEALS, F_ADD_SEALS, fields, put
@@ -81,7 +81,7 @@ class Peer:
 class Channels:
     def __init__(self, test):
         self.v, self.test = Quiet(test), test
-        self.mx = BadMX({}, host=test.address(9))
+        self.mx = BadMX(ANY_SIZE, host=test.address(9))
         self.relay = test.relay(routes=f":[{self.mx.host}]:{self.mx.port}")
         self.run = self.relay.directory / "run"
         self.address = (self.relay.host, self.relay.port)

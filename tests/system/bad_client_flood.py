@@ -9,7 +9,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
-from badclient import END, Client, Quiet, envelope, measure, parts, replies, show
+from badclient import ANY_SIZE, END, Client, Quiet, envelope, measure, parts, replies, show
 from badmx import BadMX
 from relaytest import PATIENCE, run, wait_for
 
@@ -22,7 +22,7 @@ class Flood:
     def __init__(self, test):
         self.v, self.test = Quiet(test), test
         self.one, self.other = test.address(2), test.address(3)
-        self.mx = BadMX({}, host=test.address(9))
+        self.mx = BadMX(ANY_SIZE, host=test.address(9))
         self.relay = test.relay(routes=f":[{self.mx.host}]:{self.mx.port}",
                                 control={"timeoutsmtpd": TIMEOUT * PATIENCE, "concurrencyincoming": 1200})
         self.address = (self.relay.host, self.relay.port)

@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
-from badclient import END, Client, Quiet, envelope, parts, replies, undotted, without_received
+from badclient import ANY_SIZE, END, Client, Quiet, envelope, parts, replies, undotted, without_received
 from badmx import BadMX
 from relaytest import run, wait_for
 
@@ -41,7 +41,7 @@ class Lines:
     def __init__(self, test):
         self.v, self.accepted = Quiet(test), {}
         self.strict, self.normal, self.small = map(test.address, (2, 3, 4))  # clients
-        self.mx = BadMX({}, host=test.address(9))
+        self.mx = BadMX(ANY_SIZE, host=test.address(9))
         self.relay = test.relay(
             routes=f":[{self.mx.host}]:{self.mx.port}", control={"timeoutsmtpd": 20},
             rules=f'{self.normal}:allow,RELAYCLIENT="",RELAYBARELF="normalize"\n'

@@ -140,7 +140,7 @@ class Hostile:
                    (("healthy.test", self.healthy), ("msa.test", self.home))]
         self.relay = test.relay(routes="\n".join(routes), control={
             "timeoutremote": 2 * PATIENCE, "timeoutconnect": 5, "timeoutidle": 1, "timeoutquit": 1,
-            "retry": 3000, "probefirst": 1, "probemax": 1, "delaywarn": 0})
+            "retry": 3000, "probefirst": 600, "probemax": 600, "delaywarn": 0})
         self.address = (self.relay.host, self.relay.port)
 
     def submit(self, rcpt, mark):
@@ -161,8 +161,10 @@ class Hostile:
         self.healthy.messages.clear()
 
     def settled(self):
-        """Every recipient that is left has been tried and waits."""
-        return all(r["state"] == "waiting" for r in self.relay.listed())
+        """Every recipient that is left has been tried, or its site has, and waits."""
+        left = self.relay.listed()
+        return (all(r["state"] in ("waiting", "ready") for r in left)
+                and all(self.relay.why(r["id"])[0]["last"] for r in left))
 
     def outcomes(self):
         wait_for(self.settled, "every message has been tried", 60)

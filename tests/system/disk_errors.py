@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 import relaytest
-from badclient import END, Client, Quiet, envelope, undotted, without_received
+from badclient import ANY_SIZE, END, Client, Quiet, envelope, undotted, without_received
 from badmx import BadMX
 from relaytest import TOP, run, run_program, wait_for
 
@@ -114,7 +114,7 @@ class Failing:
     def arrived(self, words):
         """What has come is what was accepted."""
         if not self.mx:
-            self.mx = BadMX({}, host=self.test.address(9), port=self.port)
+            self.mx = BadMX(ANY_SIZE, host=self.test.address(9), port=self.port)
         self.relay.ctl("retry", "all")
         self.relay.wait_empty(40)
         found = {}

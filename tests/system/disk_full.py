@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
-from badclient import END, Client, Quiet, envelope, undotted, without_received
+from badclient import ANY_SIZE, END, Client, Quiet, envelope, undotted, without_received
 from badmx import BadMX
 from relaytest import Relay, Skip, run, run_program, wait_for
 
@@ -88,7 +88,7 @@ class Small:
         self.v.same(self.relay.stat()["messages"], len(self.accepted), "messages after a restart")
 
     def mx_up(self):
-        self.mx = BadMX({}, host=self.test.address(9), port=self.port)
+        self.mx = BadMX(ANY_SIZE, host=self.test.address(9), port=self.port)
 
     def drain(self):
         """All of it arrives, and new mail is taken again."""

@@ -1,0 +1,296 @@
+/* The rows of the answers to relay-ctl (ctl.h), and the sentence that says what holds a message. */
+#include "ctl_client.h"
+
+#include "domain.h"
+#include "flow.h"
+#include "hold.h"
+#include "job.h"
+#include "lane.h"
+#include "memory.h"
+#include "schedule.h"
+#include "sources.h"
+#include "tenant.h"
+#include "worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CTL_TEXT_SIZE 2400 /* a reply and our words around it */
+
+static void begin(struct ctl_client *c, const char *type)
+{
+  buf_reset(&c->b);
+  if (netstring_put_str(&c->b, "r") == -1 || netstring_put_str(&c->b, type) == -1) {
+    memory_out();
+  }
+}
+
+static void put(struct ctl_client *c, const char *name, const char *value)
+{
+  if (netstring_put_str(&c->b, name) == -1 || netstring_put_str(&c->b, value) == -1) {
+    memory_out();
+  }
+}
+
+static void put_number(struct ctl_client *c, const char *name, int64_t value)
+{
+  char text[32];
+
+  snprintf(text, sizeof text, "n%lld", (long long)value);
+  put(c, name, text);
+}
+
+static void put_text(struct ctl_client *c, const char *name, const char *value)
+{
+  char text[CTL_TEXT_SIZE];
+
+  text[0] = 's';
+  snprintf(text + 1, sizeof text - 1, "%s", value);
+  put(c, name, text);
+}
+
+static void put_bool(struct ctl_client *c, const char *name, bool value)
+{
+  put(c, name, value ? "b1" : "b0");
+}
+
+static void end(struct ctl_client *c)
+{
+  if (channel_send(&c->channel, c->b.data, c->b.len, -1) == -1) {
+    memory_out();
+  }
+  c->rows++;
+}
+
+void ctl_answer(struct ctl_client *c, char kind, const char *format, ...)
+{
+  const char verb[2] = {kind, 0};
+  char text[512];
+  va_list ap;
+
+  va_start(ap, format);
+  vsnprintf(text, sizeof text, format, ap);
+  va_end(ap);
+  buf_reset(&c->b);
+  if (netstring_put_str(&c->b, verb) == -1 || netstring_put_str(&c->b, text) == -1 ||
+      channel_send(&c->channel, c->b.data, c->b.len, -1) == -1) {
+    memory_out();
+  }
+}
+
+void ctl_row_relay(struct ctl_client *c)
+{
+  uint64_t total = 0;
+
+  for (int i = 0; i < RCPT_AT_END; i++) {
+    total += sched.places[i];
+  }
+  begin(c, "relay");
+  put_number(c, "messages", (int64_t)sched.messages);
+  put_number(c, "recipients", (int64_t)total);
+  put_number(c, "ready", (int64_t)sched.places[RCPT_AT_READY]);
+  put_number(c, "active", (int64_t)sched.places[RCPT_AT_ACTIVE]);
+  put_number(c, "waiting",
+             (int64_t)(sched.places[RCPT_AT_WAITING] + sched.places[RCPT_AT_LOOKUP]));
+  put_number(c, "held", (int64_t)sched.places[RCPT_AT_HELD]);
+  put_number(c, "dsn_due", (int64_t)(sched.places[RCPT_AT_DUE] + sched.places[RCPT_AT_NOTICE]));
+  put_number(c, "workers", workers_count());
+  put_number(c, "workers_max", (int64_t)sched.settings.workers);
+  put_number(c, "sites", (int64_t)sites.count);
+  put_number(c, "tenants", (int64_t)tenants.count);
+  put_number(c, "lookups", domain_lookups());
+  put_number(c, "uptime_ms", sched.now - sched.started);
+  put_number(c, "delivered", (int64_t)sched.delivered);
+  put_number(c, "deferred", (int64_t)sched.deferred);
+  put_number(c, "failed", (int64_t)sched.failed);
+  put_bool(c, "paused", sched.paused);
+  end(c);
+}
+
+void ctl_row_tenant(struct ctl_client *c, const void *item)
+{
+  const struct tenant *t = item;
+
+  begin(c, "tenant");
+  put_text(c, "tenant", t->name);
+  put_number(c, "recipients", t->recipients);
+  put_number(c, "active", t->sending);
+  put_number(c, "workers", t->active);
+  put_bool(c, "held", t->held);
+  end(c);
+}
+
+void ctl_row_site(struct ctl_client *c, const void *item)
+{
+  const struct lane *lane = item;
+
+  begin(c, "site");
+  put_text(c, "site", lane->site->name);
+  put_text(c, "source", sources_name(lane->source));
+  put_number(c, "window", lane->window.limit);
+  put_number(c, "open", lane->open);
+  put_number(c, "idle", lane->idle_count);
+  put_number(c, "active", lane->active);
+  put_number(c, "waiting", lane->ready);
+  put_number(c, "tenants", lane->tenants);
+  put_text(c, "trouble", lane->failing ? lane->trouble->reply : "");
+  put_number(c, "retry_ms",
+             lane->failing ? sched.wall + (lane->probe_at - sched.now) : 0);
+  put_bool(c, "held", lane->site->held);
+  end(c);
+}
+
+const char *ctl_state(const struct rcpt *r)
+{
+  static const char *const names[RCPT_PLACES] = {"lookup", "ready", "active", "waiting",
+                                                 "held",   "dsn",   "dsn",    "ended"};
+
+  return schedule_obstacle(r) ? "waiting" : names[r->where];
+}
+
+/* A connection, or an answer of DNS, that was not had for all counts as one more. */
+static int64_t attempts(const struct rcpt *r)
+{
+  return (int64_t)r->attempts + (schedule_obstacle(r) != NULL);
+}
+
+static const char *site_name(const struct rcpt *r)
+{
+  return r->domain->site ? r->domain->site->name : "";
+}
+
+/* Wall clock, 0: nothing is planned (its turn, an answer, an operator). */
+static int64_t next_time(const struct rcpt *r)
+{
+  if (r->where == RCPT_AT_WAITING) {
+    return sched.wall + ((int64_t)r->at - sched_stamp()) * 1000;
+  }
+  if (r->where == RCPT_AT_READY && r->flow->lane->failing) {
+    return sched.wall + (r->flow->lane->probe_at - sched.now);
+  }
+  if (r->where == RCPT_AT_LOOKUP && r->domain->state == DOMAIN_AGAIN) {
+    return sched.wall + (r->domain->retry_at - sched.now);
+  }
+  return 0;
+}
+
+void ctl_row_recipient(struct ctl_client *c, struct rcpt *r)
+{
+  struct message *m = rcpt_message(r);
+  char id[ID_SIZE];
+
+  message_id(m, id);
+  begin(c, "recipient");
+  put_text(c, "id", id);
+  put_text(c, "tenant", m->tenant->name);
+  put_text(c, "sender", message_sender(m));
+  put_text(c, "recipient", rcpt_address(r));
+  put_text(c, "site", site_name(r));
+  put_text(c, "state", ctl_state(r));
+  put_number(c, "attempts", attempts(r));
+  put_number(c, "bytes", m->content_len);
+  put_number(c, "arrival_ms", m->arrival);
+  put_number(c, "next_ms", next_time(r));
+  end(c);
+}
+
+static void reason_ready(const struct rcpt *r, char *out, size_t size)
+{
+  const struct lane *lane = r->flow->lane;
+  const char *site = lane->site->name;
+
+  if (!sched.told) {
+    snprintf(out, size, "the queue is still being read");
+  } else if (sched.paused) {
+    snprintf(out, size, "all deliveries wait: the queue cannot write results (disk full?)");
+  } else if (lane->failing) {
+    snprintf(out, size, "%s gives no connection (%u failures in a row): %s; one connection at a "
+             "time tries again, and when it is greeted all of its mail goes",
+             site, lane->failures, lane->trouble->reply);
+  } else if (r->flow->blocked) {
+    snprintf(out, size, "tenant %s holds %u of %llu workers, as many as it may while the others "
+             "are busy", r->flow->tenant->name, r->flow->tenant->active,
+             (unsigned long long)sched.settings.workers);
+  } else if (lane->active >= lane->window.limit || lane->full) {
+    snprintf(out, size, "all %u connections that %s is given now are in use; %u recipients of %u "
+             "tenants wait for them in turn", lane->window.limit, site, lane->ready, lane->tenants);
+  } else if (jobs_active() >= sched.settings.workers) {
+    snprintf(out, size, "all %llu workers are busy", (unsigned long long)sched.settings.workers);
+  } else {
+    snprintf(out, size, "its turn is next");
+  }
+}
+
+static void reason_lookup(const struct rcpt *r, char *out, size_t size)
+{
+  const struct domain *d = r->domain;
+
+  if (d->state == DOMAIN_AGAIN) {
+    snprintf(out, size, "DNS gives no answer for %s (%u times): %s; it will be asked again",
+             d->name, d->failures, d->outcome->reply);
+  } else if (d->token) {
+    snprintf(out, size, "DNS has been asked where mail for %s goes", d->name);
+  } else if (!sched.told) {
+    snprintf(out, size, "the queue is still being read");
+  } else {
+    snprintf(out, size, "tenant %s has as many DNS questions open as it may",
+             rcpt_message((struct rcpt *)r)->tenant->name);
+  }
+}
+
+static void reason_text(const struct rcpt *r, char *out, size_t size)
+{
+  char what[512];
+
+  switch (r->where) {
+  case RCPT_AT_READY:
+    reason_ready(r, out, size);
+    break;
+  case RCPT_AT_LOOKUP:
+    reason_lookup(r, out, size);
+    break;
+  case RCPT_AT_ACTIVE:
+    snprintf(out, size, "it is being delivered over a connection to %s", site_name(r));
+    break;
+  case RCPT_AT_WAITING:
+    snprintf(out, size, "attempt %u failed for now; it waits for its next attempt", r->attempts);
+    break;
+  case RCPT_AT_HELD:
+    hold_describe(r, what, sizeof what);
+    snprintf(out, size, "an operator holds %s; relay-ctl release ends that",
+             *what ? what : "it no longer, it goes in a moment");
+    break;
+  case RCPT_AT_DUE:
+    snprintf(out, size, "%s; a notice to the sender is due",
+             r->relayed ? "it was relayed" : "it has failed");
+    break;
+  default:
+    snprintf(out, size, "%s; a notice to the sender is being made",
+             r->relayed ? "it was relayed" : "it has failed");
+  }
+}
+
+void ctl_row_why(struct ctl_client *c, struct rcpt *r, const char *last)
+{
+  struct message *m = rcpt_message(r);
+  const struct outcome *obstacle = schedule_obstacle(r);
+  char id[ID_SIZE], reason[2048];
+
+  message_id(m, id);
+  reason_text(r, reason, sizeof reason);
+  begin(c, "why");
+  put_text(c, "id", id);
+  put_text(c, "recipient", rcpt_address(r));
+  put_text(c, "tenant", m->tenant->name);
+  put_text(c, "sender", message_sender(m));
+  put_text(c, "site", site_name(r));
+  put_text(c, "source", sources_name(m->source));
+  put_text(c, "state", ctl_state(r));
+  put_text(c, "reason", reason);
+  put_number(c, "attempts", attempts(r));
+  put_number(c, "arrival_ms", m->arrival);
+  put_number(c, "next_ms", next_time(r));
+  put_number(c, "expires_ms", schedule_expires(m));
+  put_text(c, "last", obstacle ? obstacle->reply : last);
+  end(c);
+}

@@ -1,0 +1,108 @@
+#include "ctl_server.h"
+
+#include "ctl_client.h"
+#include "memory.h"
+#include "report.h"
+#include "seqpacket.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CTL_CLIENTS_MAX 32
+
+static struct list_node clients;
+static unsigned count;
+static uint64_t last_number;
+static struct loop_watch listener;
+
+static void client_free(struct ctl_client *c)
+{
+  ctl_walk_end(c);
+  channel_close(&c->channel);
+  list_unlink(&c->all);
+  buf_free(&c->b);
+  free(c);
+  count--;
+}
+
+static void datagram(struct channel *channel, const char *data, size_t len, int fd)
+{
+  struct ctl_client *c = LIST_ITEM(channel, struct ctl_client, channel);
+
+  if (fd != -1) {
+    close(fd);
+  }
+  if (c->working || ctl_get_request(data, len, &c->request) == -1) {
+    client_free(c);
+    return;
+  }
+  c->rows = c->changed = c->left_alone = 0;
+  ctl_walk_begin(c);
+}
+
+static void closed(struct channel *channel)
+{
+  client_free(LIST_ITEM(channel, struct ctl_client, channel));
+}
+
+static void accept_client(struct loop_watch *watch, uint32_t events)
+{
+  int fd = seqpacket_accept(watch->fd);
+
+  (void)events;
+  if (fd == -1) {
+    return;
+  }
+  if (count >= CTL_CLIENTS_MAX) {
+    close(fd);
+    return;
+  }
+  struct ctl_client *c = memory_get(sizeof *c);
+  c->number = ++last_number;
+  c->channel.datagram = datagram;
+  c->channel.closed = closed;
+  buf_init(&c->b, SEQPACKET_MAX);
+  list_head_init(&c->all);
+  if (channel_open(&c->channel, &sched.loop, fd) == -1) {
+    close(fd);
+    free(c);
+    return;
+  }
+  list_link(&clients, &c->all);
+  count++;
+}
+
+int ctl_server_open(int fd)
+{
+  list_head_init(&clients);
+  listener = (struct loop_watch){.fd = fd, .events = EPOLLIN, .ready = accept_client};
+  return loop_add(&sched.loop, &listener);
+}
+
+bool ctl_server_run(void)
+{
+  struct list_node *node = clients.next;
+  bool more = false;
+
+  while (node != &clients) {
+    struct ctl_client *c = LIST_ITEM(node, struct ctl_client, all);
+    node = node->next;
+    if (c->working) {
+      more |= ctl_walk_step(c);
+    }
+    channel_flush(&c->channel);
+  }
+  return more;
+}
+
+/* A token is the client's number and the recipient's place in the message. */
+void ctl_server_last(uint64_t token, const char *text)
+{
+  for (struct list_node *node = clients.next; node != &clients; node = node->next) {
+    struct ctl_client *c = LIST_ITEM(node, struct ctl_client, all);
+    if (c->number == token >> 16) {
+      ctl_walk_last(c, (uint16_t)(token & 0xffff), text);
+      return;
+    }
+  }
+}

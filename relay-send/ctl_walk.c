@@ -1,0 +1,316 @@
+/* What an operator asks for, worked on a part at a time over lists that change meanwhile. */
+#include "ctl_client.h"
+
+#include "dispatch_client.h"
+#include "domain.h"
+#include "hold.h"
+#include "lane.h"
+#include "results.h"
+#include "schedule.h"
+#include "scan.h"
+#include "tenant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CTL_MESSAGES_A_TURN 500
+#define CTL_ROWS_QUEUED 500 /* in the channel, before the walk waits for relay-ctl */
+
+static bool verb_is(const struct ctl_client *c, const char *verb)
+{
+  return strcmp(c->request.verb, verb) == 0;
+}
+
+static bool kind_is(const struct ctl_client *c, const char *kind)
+{
+  return strcmp(c->request.kind, kind) == 0;
+}
+
+static bool known(const char *word, const char *const *words)
+{
+  for (; *words; words++) {
+    if (strcmp(word, *words) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool same(const char *a, const char *b)
+{
+  return scan_case_equal(a, strlen(a), b, strlen(b));
+}
+
+static bool selected(const struct ctl_client *c, struct rcpt *r)
+{
+  const char *value = c->request.value;
+
+  if (kind_is(c, "tenant")) {
+    return strcmp(rcpt_message(r)->tenant->name, value) == 0;
+  }
+  if (kind_is(c, "site")) {
+    return r->domain->site && same(r->domain->site->name, value);
+  }
+  if (kind_is(c, "domain")) {
+    const char *domain = address_domain(rcpt_address(r));
+    return same(r->domain->name, value) || (domain && same(domain, value));
+  }
+  return true; /* all; an id has its one message */
+}
+
+static void finish(struct ctl_client *c)
+{
+  ctl_walk_end(c);
+  c->working = false;
+  if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
+    ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
+  } else if (c->left_alone > 0) {
+    ctl_answer(c, '.', "%llu recipients; %llu left alone (on a connection, or ended already)",
+               (unsigned long long)c->changed, (unsigned long long)c->left_alone);
+  } else {
+    ctl_answer(c, '.', "%llu recipients", (unsigned long long)c->changed);
+  }
+}
+
+static void end_by_operator(struct ctl_client *c, struct rcpt *r)
+{
+  struct outcome o = {.verdict = VERDICT_FAILED, .stage = STAGE_NONE, .status = "5.0.0",
+                      .reply = "returned by the operator of this relay"};
+  bool drop = verb_is(c, "drop");
+
+  if (r->where == RCPT_AT_ACTIVE || r->where == RCPT_AT_NOTICE ||
+      (r->where == RCPT_AT_DUE && !drop)) {
+    c->left_alone++;
+    return;
+  }
+  if (drop) {
+    o.verdict = VERDICT_DROPPED;
+    snprintf(o.reply, sizeof o.reply, "dropped by the operator of this relay");
+  }
+  if (r->where == RCPT_AT_DUE) {
+    rcpt_message(r)->pending++; /* it was settled once already */
+  }
+  rcpt_detach(r);
+  results_local(r, &o);
+  c->changed++;
+}
+
+static void hold_now(struct ctl_client *c, struct rcpt *r)
+{
+  c->changed++;
+  if (r->where == RCPT_AT_WAITING || r->where == RCPT_AT_READY || r->where == RCPT_AT_LOOKUP) {
+    rcpt_detach(r);
+    rcpt_place(r, RCPT_AT_HELD);
+  }
+}
+
+static void release_now(struct ctl_client *c, struct rcpt *r)
+{
+  if (r->where == RCPT_AT_HELD && !hold_covers(r)) {
+    c->changed++;
+    schedule_now(r, false);
+  }
+}
+
+static void visit_rcpt(struct ctl_client *c, struct rcpt *r)
+{
+  if (verb_is(c, "list")) {
+    ctl_row_recipient(c, r);
+  } else if (verb_is(c, "retry")) {
+    if (r->where == RCPT_AT_WAITING || r->where == RCPT_AT_READY || r->where == RCPT_AT_LOOKUP) {
+      c->changed++;
+      schedule_retry(r);
+    }
+  } else if (verb_is(c, "hold")) {
+    hold_now(c, r);
+  } else if (verb_is(c, "release")) {
+    release_now(c, r);
+  } else {
+    end_by_operator(c, r);
+  }
+}
+
+static bool limit_reached(const struct ctl_client *c)
+{
+  return c->request.limit > 0 && c->rows + c->changed >= c->request.limit;
+}
+
+static void visit(struct ctl_client *c, struct message *m)
+{
+  bool was_open = m->notice_open;
+
+  m->notice_open = 1; /* keeps the message while its recipients may end */
+  for (uint16_t i = 0; i < m->rcpt_count && !limit_reached(c); i++) {
+    struct rcpt *r = &m->rcpts[i];
+    if (r->where != RCPT_AT_END && selected(c, r)) {
+      visit_rcpt(c, r);
+    }
+  }
+  m->notice_open = was_open;
+  message_release(m);
+}
+
+static void walk(struct ctl_client *c, struct list *list)
+{
+  c->walked = list;
+  list_open(list, &c->cursor);
+}
+
+void ctl_walk_end(struct ctl_client *c)
+{
+  if (c->walked) {
+    list_close(c->walked, &c->cursor);
+    c->walked = NULL;
+  }
+}
+
+/* Holds and releases act at once on what comes; the walk then moves what is here. */
+static bool change_holds(struct ctl_client *c)
+{
+  bool on = verb_is(c, "hold");
+  const char *value = kind_is(c, "all") ? "" : c->request.value;
+
+  if (!hold_set(c->request.kind, value, on) && !on) {
+    ctl_answer(c, '!', kind_is(c, "all") ? "not all mail is held; release what relay-ctl hold named"
+                                         : "%s is not held", value);
+    return false;
+  }
+  return true;
+}
+
+void ctl_walk_begin(struct ctl_client *c)
+{
+  static const char *const verbs[] = {"stat", "list",    "why",    "retry", "hold",
+                                      "release", "bounce", "drop", NULL};
+  static const char *const kinds[] = {"all", "id", "tenant", "site", "domain", NULL};
+  struct message *one = NULL;
+
+  if (!known(c->request.verb, verbs) || !known(c->request.kind, kinds)) {
+    ctl_answer(c, '!', "this relay does not know %s %s", c->request.verb, c->request.kind);
+    return;
+  }
+  if (verb_is(c, "stat")) {
+    c->step = CTL_STEP_RELAY;
+    c->working = true;
+    return;
+  }
+  if (kind_is(c, "id") && !(one = message_find(c->request.value))) {
+    ctl_answer(c, '!', "no message %s in the queue", c->request.value);
+    return;
+  }
+  if (verb_is(c, "why") && !one) {
+    ctl_answer(c, '!', "why needs the id of a message");
+    return;
+  }
+  if ((verb_is(c, "hold") || verb_is(c, "release")) && !change_holds(c)) {
+    return;
+  }
+  c->working = true;
+  c->step = CTL_STEP_MESSAGES;
+  c->why_place = 0;
+  c->asked = false;
+  if (verb_is(c, "why")) {
+    return;
+  }
+  if (one) {
+    visit(c, one);
+    finish(c);
+  } else {
+    walk(c, &messages);
+  }
+}
+
+static void ask_last(struct ctl_client *c)
+{
+  struct message *m = message_find(c->request.value);
+
+  while (m && c->why_place < m->rcpt_count && m->rcpts[c->why_place].where == RCPT_AT_END) {
+    c->why_place++;
+  }
+  if (!m || c->why_place >= m->rcpt_count || limit_reached(c)) {
+    finish(c);
+    return;
+  }
+  results_flush(); /* so that the answer is the newest */
+  dispatch_client_last(c->number << 16 | c->why_place, m->serial,
+                       m->rcpts[c->why_place].index);
+  c->asked = true;
+}
+
+void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
+{
+  struct message *m = message_find(c->request.value);
+
+  if (!c->working || !c->asked || place != c->why_place) {
+    return;
+  }
+  if (m && place < m->rcpt_count && m->rcpts[place].where != RCPT_AT_END) {
+    ctl_row_why(c, &m->rcpts[place], text);
+  }
+  c->why_place++;
+  c->asked = false;
+}
+
+static void site_rows(struct ctl_client *c, const struct site *site)
+{
+  for (struct list_node *node = site->lanes.next; node != &site->lanes; node = node->next) {
+    ctl_row_site(c, LIST_ITEM(node, struct lane, in_site));
+  }
+}
+
+/* tenants, then sites; true at the end of both. */
+static bool stat_step(struct ctl_client *c)
+{
+  if (c->step == CTL_STEP_RELAY) {
+    ctl_row_relay(c);
+    c->step = CTL_STEP_TENANTS;
+    walk(c, &tenants);
+  }
+  while (c->channel.queued < CTL_ROWS_QUEUED) {
+    struct list_node *node = list_step(c->walked, &c->cursor);
+    if (!node && c->step == CTL_STEP_SITES) {
+      return true;
+    }
+    if (!node) {
+      ctl_walk_end(c);
+      c->step = CTL_STEP_SITES;
+      walk(c, &sites);
+    } else if (c->step == CTL_STEP_TENANTS) {
+      ctl_row_tenant(c, LIST_ITEM(node, struct tenant, all));
+    } else {
+      site_rows(c, LIST_ITEM(node, struct site, all));
+    }
+  }
+  return false;
+}
+
+bool ctl_walk_step(struct ctl_client *c)
+{
+  if (verb_is(c, "why")) {
+    if (!c->asked) {
+      ask_last(c);
+    }
+    return false;
+  }
+  if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+    return false; /* its reader, or relay-queue, wakes the loop */
+  }
+  if (c->step != CTL_STEP_MESSAGES) {
+    if (stat_step(c)) {
+      finish(c);
+    }
+    return c->working;
+  }
+  for (int n = 0; n < CTL_MESSAGES_A_TURN; n++) {
+    struct list_node *node = list_step(&messages, &c->cursor);
+    if (!node || limit_reached(c)) {
+      finish(c);
+      return false;
+    }
+    visit(c, LIST_ITEM(node, struct message, all));
+    if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+      break;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,29 @@
+#ifndef DISPATCH_CLIENT_H
+#define DISPATCH_CLIENT_H
+
+#include "message.h"
+
+/* relay-send's end of the channel to relay-queue (dispatch.h). */
+int dispatch_client_open(int fd); /* 0 or -1 */
+
+/* Queues a datagram; fd as in channel_send(). */
+void dispatch_client_send(const struct buf *b, int fd);
+void dispatch_client_flush(void);
+
+/* What causes results must stop for a while. */
+bool dispatch_client_full(void);
+bool dispatch_client_empty(void);
+bool dispatch_client_stalled(void);
+
+void dispatch_client_fetch(uint64_t serial);                                   /* G */
+void dispatch_client_last(uint64_t token, uint64_t serial, uint32_t rcpt);     /* Y */
+
+/*
+ * The fd that came with a new message, if an attempt starts in the same turn
+ * of the loop: the caller's, -1 if there is none. What nobody has taken is
+ * closed by dispatch_client_turn().
+ */
+int dispatch_client_fresh(uint64_t serial);
+void dispatch_client_turn(void);
+
+#endif

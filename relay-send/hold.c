@@ -1,0 +1,176 @@
+#include "hold.h"
+
+#include "dispatch_client.h"
+#include "domain.h"
+#include "hash.h"
+#include "lane.h"
+#include "memory.h"
+#include "seqpacket.h"
+#include "tenant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct hash holds; /* of "kind value" */
+static bool all;
+
+static const void *key(const void *item, size_t *len)
+{
+  *len = strlen(item);
+  return item;
+}
+
+void hold_start(void)
+{
+  hash_init(&holds, key);
+}
+
+static void name_hold(char *out, size_t size, const char *kind, const char *value)
+{
+  snprintf(out, size, "%s %s", kind, value);
+}
+
+bool hold_is(const char *kind, const char *value)
+{
+  char name[DISPATCH_NOTE_KEY_SIZE];
+
+  if (holds.count == 0) {
+    return false;
+  }
+  name_hold(name, sizeof name, kind, value);
+  return hash_find(&holds, name, strlen(name)) != NULL;
+}
+
+bool hold_covers(const struct rcpt *r)
+{
+  const struct message *m = rcpt_message((struct rcpt *)r);
+
+  return all || m->held || m->tenant->held || r->domain->held ||
+         (r->domain->site && r->domain->site->held);
+}
+
+void hold_describe(const struct rcpt *r, char *out, size_t size)
+{
+  const struct message *m = rcpt_message((struct rcpt *)r);
+
+  *out = '\0';
+  if (all) {
+    snprintf(out, size, "all mail");
+  } else if (m->held) {
+    snprintf(out, size, "this message");
+  } else if (m->tenant->held) {
+    snprintf(out, size, "tenant %s", m->tenant->name);
+  } else if (r->domain->held) {
+    snprintf(out, size, "domain %s", r->domain->name);
+  } else if (r->domain->site && r->domain->site->held) {
+    snprintf(out, size, "site %s", r->domain->site->name);
+  }
+}
+
+static void flag_sites(const char *name, bool on)
+{
+  for (struct list_node *node = sites.head.next; node != &sites.head; node = node->next) {
+    struct site *site = LIST_ITEM(node, struct site, all);
+    if (strcmp(site->name, name) != 0) {
+      continue;
+    }
+    site->held = on;
+    for (struct list_node *l = site->lanes.next; l != &site->lanes; l = l->next) {
+      lane_wake(LIST_ITEM(l, struct lane, in_site));
+    }
+  }
+}
+
+static void flag(const char *kind, const char *value, bool on)
+{
+  if (strcmp(kind, "all") == 0) {
+    all = on;
+  } else if (strcmp(kind, "id") == 0) {
+    struct message *m = message_find(value);
+    if (m) {
+      m->held = on;
+    }
+  } else if (strcmp(kind, "tenant") == 0) {
+    struct tenant *t = tenant_find(value);
+    if (t) {
+      t->held = on;
+    }
+  } else if (strcmp(kind, "domain") == 0) {
+    struct domain *d = domain_find(value);
+    if (d) {
+      d->held = on;
+    }
+  } else if (strcmp(kind, "site") == 0) {
+    flag_sites(value, on);
+  }
+}
+
+static void put_note(const char *name, bool on)
+{
+  struct buf b = BUF_INIT(SEQPACKET_MAX);
+  char note[DISPATCH_NOTE_KEY_SIZE];
+
+  snprintf(note, sizeof note, "hold %s", name);
+  if (netstring_put_str(&b, "N") == -1 || netstring_put_str(&b, note) == -1 ||
+      netstring_put_str(&b, on ? "1" : "") == -1) {
+    memory_out();
+  }
+  dispatch_client_send(&b, -1);
+  buf_free(&b);
+}
+
+static bool change(const char *name, bool on)
+{
+  char *held = hash_find(&holds, name, strlen(name));
+
+  if (on && !held) {
+    if (hash_insert(&holds, memory_copy(name)) == -1) {
+      memory_out();
+    }
+    return true;
+  }
+  if (!on && held) {
+    free(hash_remove(&holds, name, strlen(name)));
+    return true;
+  }
+  return false;
+}
+
+bool hold_set(const char *kind, const char *value, bool on)
+{
+  char name[DISPATCH_NOTE_KEY_SIZE - 5];
+
+  name_hold(name, sizeof name, kind, value);
+  if (!change(name, on)) {
+    return false;
+  }
+  flag(kind, value, on);
+  put_note(name, on);
+  return true;
+}
+
+void hold_note(const char *note, const char *value)
+{
+  char kind[16];
+  const char *name = note + 5, *blank = strchr(name, ' ');
+
+  if (strncmp(note, "hold ", 5) != 0 || !*value || !blank || blank - name >= (int)sizeof kind) {
+    return;
+  }
+  snprintf(kind, sizeof kind, "%.*s", (int)(blank - name), name);
+  change(name, true);
+  flag(kind, blank + 1, true);
+}
+
+void hold_apply_ids(void)
+{
+  size_t cursor = 0;
+  const char *name;
+
+  while ((name = hash_next(&holds, &cursor)) != NULL) {
+    if (strncmp(name, "id ", 3) == 0) {
+      flag("id", name + 3, true);
+    }
+  }
+}

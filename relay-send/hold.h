@@ -1,0 +1,26 @@
+#ifndef HOLD_H
+#define HOLD_H
+
+#include "message.h"
+
+/*
+ * What an operator holds: kind "all", "id", "tenant", "site" or "domain" and a
+ * value. A hold also stops what comes later. Kept as relay-queue's notes, so
+ * it outlives a restart.
+ */
+void hold_start(void);
+
+bool hold_is(const char *kind, const char *value);
+bool hold_covers(const struct rcpt *r);
+/* What covers it, for people ("tenant acme"); "" if nothing does. */
+void hold_describe(const struct rcpt *r, char *out, size_t size);
+
+/* Sets or ends one, and tells relay-queue. False: there was nothing to change. */
+bool hold_set(const char *kind, const char *value, bool on);
+
+/* A note at start. */
+void hold_note(const char *note, const char *value);
+/* At E: the ids among them find their messages. */
+void hold_apply_ids(void);
+
+#endif

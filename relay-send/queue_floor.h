@@ -1,0 +1,15 @@
+#ifndef QUEUE_FLOOR_H
+#define QUEUE_FLOOR_H
+
+#include "queue_core.h"
+
+/*
+ * The first floor: below so much free disk space or so few inodes intake
+ * answers 452. What is below it, and the one spare segment that the disk
+ * thread keeps, is for results, notices and compaction. Looked at each second.
+ */
+void floor_start(struct queue *q);
+/* Returns ms until the next look. */
+int floor_run(struct queue *q, int64_t now);
+
+#endif

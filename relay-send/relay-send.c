@@ -1,0 +1,194 @@
+/*
+ * relay-send: the scheduler. Knows every recipient in the queue, decides when
+ * and over which connection each is tried, and tells relay-queue what became
+ * of it. Touches neither disk nor network.
+ *
+ * Runs as relays, started by relay-start. Trusts relay-queue; checks what the
+ * workers, the resolver and operators send. fds: 2 the log (non-blocking, its
+ * own), 3 run/ctl, listening, 5 relay-queue, 7 the master of relay-remote.
+ */
+#include "ctl_server.h"
+#include "dispatch_client.h"
+#include "domain.h"
+#include "drop.h"
+#include "exits.h"
+#include "flow.h"
+#include "hold.h"
+#include "home.h"
+#include "io.h"
+#include "job.h"
+#include "lane.h"
+#include "lookup.h"
+#include "master.h"
+#include "notice.h"
+#include "report.h"
+#include "results.h"
+#include "retry_all.h"
+#include "schedule.h"
+#include "stop.h"
+#include "tenant.h"
+#include "worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { FD_LOG = 2, FD_CTL = 3, FD_DISPATCH = 5, FD_WORK = 7 };
+
+#define TIMERS_A_TURN 2000
+#define STALLED_MS 10 /* descriptors in flight are taken by their receivers: soon */
+
+static struct loop_watch signals;
+
+static void die_errno(const char *what)
+{
+  report_fatal_errno("unable to %s", what);
+  exit(EXIT_TEMPORARY);
+}
+
+static void read_again(void)
+{
+  struct settings fresh;
+
+  if (settings_read(&fresh) == -1) {
+    report_warning("the old settings stay: %s", control_error());
+    return;
+  }
+  settings_free(&sched.settings);
+  sched.settings = fresh;
+  for (struct list_node *s = sites.head.next; s != &sites.head; s = s->next) {
+    struct site *site = LIST_ITEM(s, struct site, all);
+    for (struct list_node *l = site->lanes.next; l != &site->lanes; l = l->next) {
+      struct lane *lane = LIST_ITEM(l, struct lane, in_site);
+      window_set_most(&lane->window, (uint32_t)sched.settings.site_connections);
+      lane_room(lane);
+    }
+  }
+  domain_forget_all();
+  loglines_printf(&sched.log, '=', "settings read=1");
+}
+
+static void signal_ready(struct loop_watch *watch, uint32_t events)
+{
+  struct signalfd_siginfo info;
+
+  (void)events;
+  while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      read_again();
+    } else if (info.ssi_signo == SIGALRM) {
+      retry_all_begin();
+    } else {
+      stop_begin(EXIT_OK);
+    }
+  }
+}
+
+static int watch_signals(void)
+{
+  sigset_t set;
+
+  sigemptyset(&set);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGALRM);
+  sigaddset(&set, SIGTERM);
+  if (sigprocmask(SIG_BLOCK, &set, NULL) == -1) {
+    return -1;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  signals = (struct loop_watch){.events = EPOLLIN, .ready = signal_ready};
+  signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  return signals.fd == -1 ? -1 : loop_add(&sched.loop, &signals);
+}
+
+/* What the turn has made possible is started, then all that it has to say is sent. */
+static int before_wait(void *arg)
+{
+  (void)arg;
+  sched_clock();
+  timer_run(sched.now, TIMERS_A_TURN);
+  bool more = ctl_server_run();
+  more |= retry_all_run();
+  more |= lanes_run(job_start);
+  dispatch_client_turn();
+  results_flush();
+  if (stop_ready()) {
+    sched.loop.stop = true;
+  }
+  dispatch_client_flush();
+  master_flush();
+  lookup_flush();
+  bool stalled = workers_flush();
+  workers_pause(dispatch_client_full());
+  loglines_flush(&sched.log);
+  int wait = more ? 0 : timer_wait(sched.now);
+  stalled = stalled || dispatch_client_stalled() || master_stalled() || lookup_stalled();
+  if (stalled && (wait == -1 || wait > STALLED_MS)) {
+    wait = STALLED_MS;
+  }
+  return wait;
+}
+
+static void start_modules(void)
+{
+  timer_start();
+  message_start();
+  tenant_start();
+  flow_start();
+  hold_start();
+  lane_start();
+  domain_start();
+  lookup_start();
+  schedule_start();
+  notice_start();
+  job_start_module();
+  worker_start();
+  stop_start();
+  retry_all_start();
+}
+
+static void configure(const char *directory)
+{
+  if (home_enter(directory) == -1) {
+    die_errno("enter the relay's directory");
+  }
+  if (settings_read(&sched.settings) == -1) {
+    report_fatal("%s", control_error());
+    exit(EXIT_USAGE);
+  }
+}
+
+int main(int argc, char **argv)
+{
+  const char *directory = NULL;
+  int option;
+
+  report_program("relay-send");
+  while ((option = getopt(argc, argv, "d:")) != -1) {
+    if (option != 'd') {
+      report_fatal("usage: relay-send [-d DIR] (run by relay-start)");
+      return EXIT_USAGE;
+    }
+    directory = optarg;
+  }
+  configure(directory);
+  if (drop_hide() == -1) {
+    die_errno("hide from processes of the same user");
+  }
+  drop_raise_nofile();
+  sched_clock();
+  sched.started = sched.now;
+  loglines_init(&sched.log, FD_LOG, true);
+  start_modules();
+  if (loop_init(&sched.loop) == -1 || watch_signals() == -1 || ctl_server_open(FD_CTL) == -1 ||
+      dispatch_client_open(FD_DISPATCH) == -1 || master_open(FD_WORK) == -1) {
+    die_errno("start; relay-start gives it fds 3, 5 and 7");
+  }
+  sched.loop.before_wait = before_wait;
+  if (loop_run(&sched.loop) == -1) {
+    die_errno("wait for events");
+  }
+  return sched.stop_status;
+}

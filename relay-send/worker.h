@@ -1,0 +1,71 @@
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "channel.h"
+#include "job.h"
+
+#include <sys/types.h>
+
+/*
+ * relay-send's side of a worker: one MX connection. Asked of the master, told
+ * where to connect, given one job after the other, kept while idle for whoever
+ * has mail for the same hosts, then told to quit. It parses what an MX says, so
+ * what it sends is checked like any peer's: garbage ends that worker only.
+ */
+enum worker_state {
+  WORKER_ASKED,      /* of the master; no channel yet */
+  WORKER_CONNECTING, /* O is sent */
+  WORKER_READY,      /* greeted */
+  WORKER_ENDING      /* told to quit, or its connection is over: end of file is to come */
+};
+
+struct worker {
+  struct channel channel;
+  struct timer timer;        /* idle too long */
+  struct list_node all;
+  struct list_node idle;     /* in its lane's list */
+  struct list_node idle_all; /* in the list of all idle ones, longest idle first */
+  struct list_node dirty;    /* its channel is to be flushed */
+  struct lane *lane;
+  struct job *job;
+  struct work_host at;       /* what it is connected to */
+  char host[OUTCOME_HOST_SIZE];
+  struct work_open *hosts;   /* what it was told, until it is connected */
+  uint64_t token;
+  pid_t pid;
+  uint32_t served;
+  enum worker_state state;
+  bool established;
+};
+
+enum worker_room {
+  WORKER_ROOM,
+  WORKER_LANE_FULL, /* the lane hears of it when one of its own ends */
+  WORKER_NONE_FREE  /* over all; an idle one may have been told to make room */
+};
+
+void worker_start(void);
+
+enum worker_room worker_room(struct lane *lane);
+void worker_request(struct lane *lane, struct job *job); /* a new connection for this job */
+void worker_take(struct worker *w, struct job *job);     /* an idle one */
+bool worker_opened(const struct worker *w);
+void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd is worker.c's */
+
+/* After a job: back to the idle ones, or to its end. */
+void worker_rest(struct worker *w);
+void worker_ending(struct worker *w);
+/* Its job is gone before J: idle again, or not needed any more. */
+void worker_drop(struct worker *w);
+void worker_unestablish(struct worker *w);
+
+/* From the master. */
+void worker_arrived(uint64_t token, pid_t pid, int fd);
+void worker_refused(uint64_t token, const char *text);
+
+bool workers_flush(void);       /* true: a channel is stuck, and no event will say when not */
+void workers_pause(bool pause); /* stop reading what causes results */
+void workers_stop(void);        /* cancel what can be cancelled, end what is idle */
+uint32_t workers_count(void);
+
+#endif
