@@ -33,6 +33,8 @@ def workspace():
     """
     if os.geteuid() != 0:
         raise SystemExit("bench: fatal: must be root: Postfix, the relay's users, other users' memory")
+    if os.getloadavg()[0] > 0.5:
+        say(f"load average {os.getloadavg()[0]:.1f}: others work on this machine, figures will be low")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(111))
     path = Path(tempfile.mkdtemp(prefix="relay-bench.", dir="/var/tmp"))
     logs = Path(tempfile.mkdtemp(prefix="relay-bench.", dir="/dev/shm"))

@@ -120,10 +120,10 @@ class Relay(Server):
         self.svc("-a")  # SIGALRM: everything now
 
     def processes(self):
-        """{name: [pid, ...]} of the whole relay, without supervise and the logs."""
+        """{name: [pid, ...]} of the whole relay, without supervise."""
         session = int((self.directory / "session").read_text().split()[0])
         return processes(lambda s: s.session == session and
-                         (s.name.startswith("relay-") or s.name == "tcpserver"))
+                         (s.name.startswith("relay-") or s.name in ("tcpserver", "multilog")))
 
     def stop(self):
         self._sandbox("down")

@@ -178,6 +178,7 @@ int session_connect(struct session *s, struct outcome *outcome)
 
   for (i = 0; i < s->open.host_count; i++) {
     if (try_host(s, &s->open.hosts[i], &tries[i]) == 0) {
+      s->connected = i;
       s->usable = true;
       return 0;
     }

@@ -185,6 +185,8 @@ void dns_answer_parse(const unsigned char *packet, size_t len, const char *name,
     if (a->status == DNS_NODATA && aliases > 0) {
       a->status = DNS_ALIAS; /* not proven that the alias' end has none: it was not asked for */
       snprintf(a->alias, sizeof(a->alias), "%s", owner);
+    } else if (a->status == DNS_NODATA && ns_msg_count(msg, ns_s_ns) > 0) {
+      a->status = DNS_FAILED; /* a referral, which proves nothing (RFC 2308 2.2) */
     }
   }
 }

@@ -15,6 +15,7 @@ struct session {
   struct mxreply reply;
   struct smtp_offer offer;      /* what EHLO offered */
   char host[OUTCOME_HOST_SIZE]; /* who answers, "mx.example.com[192.0.2.1]" */
+  uint32_t connected;           /* which of open.hosts */
   char ip_text[IP_TEXT_SIZE];
   bool used;       /* a transaction has been tried on this connection */
   bool needs_rset; /* the MX is inside a transaction that we gave up */

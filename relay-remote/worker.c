@@ -61,7 +61,8 @@ static int tell_connected(struct session *s, int64_t ms)
 
   session_extensions(s, extensions, sizeof(extensions));
   if (netstring_put_str(&b, "O") == 0 && netstring_put_str(&b, s->host) == 0 &&
-      netstring_put_u64(&b, (uint64_t)ms) == 0 && netstring_put_str(&b, extensions) == 0) {
+      netstring_put_u64(&b, (uint64_t)ms) == 0 && netstring_put_str(&b, extensions) == 0 &&
+      netstring_put_u64(&b, s->connected) == 0) {
     result = wire_tell(&s->wire, &b);
   }
   buf_free(&b);

@@ -11,12 +11,15 @@ enum ctl_step { CTL_STEP_RELAY, CTL_STEP_TENANTS, CTL_STEP_SITES, CTL_STEP_MESSA
 struct ctl_client {
   struct channel channel;
   struct list_node all;
+  struct timer timer;        /* relay-queue is to be asked again */
   uint64_t number;
   struct ctl_request request;
   struct list *walked;       /* what the cursor walks, NULL: nothing */
   struct list_cursor cursor;
   struct message *one;       /* only this message instead; only before the walk begins */
   uint64_t rows, changed, left_alone;
+  int64_t ask_at;
+  unsigned asked_again;
   uint16_t why_place;        /* the recipient whose last reply has been asked for */
   enum ctl_step step;
   bool working, asked;

@@ -19,6 +19,7 @@ static void client_free(struct ctl_client *c)
 {
   ctl_walk_end(c);
   channel_close(&c->channel);
+  timer_clear(&c->timer);
   list_unlink(&c->all);
   buf_free(&c->b);
   free(c);
@@ -63,6 +64,7 @@ static void accept_client(struct loop_watch *watch, uint32_t events)
   c->channel.closed = closed;
   buf_init(&c->b, SEQPACKET_MAX);
   list_head_init(&c->all);
+  timer_init(&c->timer, TIMER_CTL);
   if (channel_open(&c->channel, &sched.loop, fd) == -1) {
     close(fd);
     free(c);
@@ -72,8 +74,14 @@ static void accept_client(struct loop_watch *watch, uint32_t events)
   count++;
 }
 
+static void expired(struct timer *timer)
+{
+  (void)timer; /* it has woken the loop, which goes on with every request */
+}
+
 int ctl_server_open(int fd)
 {
+  timer_handler(TIMER_CTL, expired);
   list_head_init(&clients);
   listener = (struct loop_watch){.fd = fd, .events = EPOLLIN, .ready = accept_client};
   return loop_add(&sched.loop, &listener);

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define CTL_MESSAGES_A_TURN 500
+#define CTL_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
+#define CTL_ASK_AGAIN_MS 40
 #define CTL_ROWS_QUEUED 500 /* in the channel, before the walk waits for relay-ctl */
 
 static bool verb_is(const struct ctl_client *c, const char *verb)
@@ -208,6 +210,8 @@ void ctl_walk_begin(struct ctl_client *c)
   c->working = true;
   c->step = CTL_STEP_MESSAGES;
   c->why_place = 0;
+  c->asked_again = 0;
+  c->ask_at = 0;
   c->asked = false;
   if (verb_is(c, "why")) {
     return;
@@ -244,11 +248,17 @@ void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
   if (!c->working || !c->asked || place != c->why_place) {
     return;
   }
+  c->asked = false;
   if (m && place < m->rcpt_count && m->rcpts[place].where != RCPT_AT_END) {
+    if (!*text && m->rcpts[place].told && c->asked_again++ < CTL_ASK_AGAIN) {
+      c->ask_at = sched.now + CTL_ASK_AGAIN_MS;
+      timer_set(&c->timer, c->ask_at);
+      return;
+    }
     ctl_row_why(c, &m->rcpts[place], text);
   }
   c->why_place++;
-  c->asked = false;
+  c->asked_again = 0;
 }
 
 static void site_rows(struct ctl_client *c, const struct site *site)
@@ -287,7 +297,7 @@ static bool stat_step(struct ctl_client *c)
 bool ctl_walk_step(struct ctl_client *c)
 {
   if (verb_is(c, "why")) {
-    if (!c->asked) {
+    if (!c->asked && sched.now >= c->ask_at) {
       ask_last(c);
     }
     return false;

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "queue_core.h"
 #include "queue_dispatch.h"
+#include "queue_floor.h"
 #include "report.h"
 
 #include <errno.h>
@@ -185,6 +186,9 @@ static void done(struct disk_job *job)
   }
   if (b->append.opened && index_segment_add(&q->index, b->append.segment) == -1) {
     queue_die("note a segment: out of memory");
+  }
+  if (b->append.opened) {
+    floor_look(q);
   }
   if (b->result != APPEND_REFUSED || b->append.opened) {
     index_segment_used(&q->index, b->append.segment, b->append.end);

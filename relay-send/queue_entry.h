@@ -40,7 +40,8 @@ int origin_put(struct buf *b, const struct origin *o);
 int origin_get(struct netstring_reader *r, struct origin *o); /* 0, or -1; nothing to free then */
 void origin_free(struct origin *o);
 
-/* A MESSAGE's or BIG's extra: the file's name in queue/big/ ("" for none), then an origin or nothing. */
+/* A MESSAGE's or BIG's extra: the file's name in queue/big/ ("" for none), then an origin or
+ * nothing. */
 #define EXTRA_NAME_SIZE 33
 int extra_put(struct buf *b, const char *name, const struct origin *o);
 /* o->count is 0 when there is none. An empty extra is no name and no origin. */

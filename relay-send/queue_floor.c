@@ -38,7 +38,7 @@ static void run(struct disk_job *job)
   store_prepare_spare(&f->queue->store);
 }
 
-static void look(struct queue *q)
+void floor_look(struct queue *q)
 {
   bool below = below_floor(q);
 
@@ -62,7 +62,7 @@ void floor_start(struct queue *q)
   q->floor.job.run = run;
   q->floor.job.done = done;
   store_prepare_spare(&q->store);
-  look(q);
+  floor_look(q);
   q->floor.next = clock_monotonic_ms() + FLOOR_MS;
 }
 
@@ -72,7 +72,7 @@ int floor_run(struct queue *q, int64_t now)
 
   if (now >= f->next) {
     f->next = now + FLOOR_MS;
-    look(q);
+    floor_look(q);
     if (!f->busy) {
       f->busy = true;
       disk_put(&q->disk, &f->job, DISK_BACKGROUND);

@@ -9,6 +9,8 @@
  * thread keeps, is for results, notices and compaction. Looked at each second.
  */
 void floor_start(struct queue *q);
+/* At once: a segment was opened, and a second may be long at full rate. */
+void floor_look(struct queue *q);
 /* Returns ms until the next look. */
 int floor_run(struct queue *q, int64_t now);
 

@@ -63,7 +63,8 @@ static const char *window_get(struct window *w, uint64_t offset, size_t len, siz
   return w->bytes.data;
 }
 
-/* Header and head of a valid record at offset whose whole lies before end; NULL if none is there. */
+/* Header and head of a valid record at offset whose whole lies before end; NULL if none is there.
+ */
 static const char *record_at(struct replay *p, uint64_t offset, uint64_t end, struct record *r,
                              size_t ahead)
 {

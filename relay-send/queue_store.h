@@ -23,10 +23,10 @@
 struct store_segment {
   uint32_t number;
   uint64_t key;
-  int fd; /* -1: not open now */
-  uint64_t end; /* what follows is not of this segment; UINT64_MAX: not known */
+  int fd;        /* -1: not open now */
+  uint64_t end;  /* what follows is not of this segment; UINT64_MAX: not known */
   uint32_t used; /* clock of the last read */
-  bool unfit;   /* a sync failed on it: it is never used again */
+  bool unfit;    /* a sync failed on it: it is never used again */
 };
 
 struct store {
@@ -34,7 +34,7 @@ struct store {
   uint64_t segment_bytes;
   struct store_segment *segments; /* by number */
   uint32_t count, cap;
-  bool appending;  /* the last segment is ours to append to, at offset */
+  bool appending; /* the last segment is ours to append to, at offset */
   uint64_t offset;
   uint32_t spares[STORE_SPARES_MAX], spare_count, spare_next;
   uint32_t clock, open_count;
@@ -55,7 +55,8 @@ int store_read(struct store *s, uint32_t number, void *data, size_t len, uint64_
 
 enum append_result {
   APPEND_OK,
-  APPEND_REFUSED, /* nothing was written (errno, mostly ENOSPC); what was collected may be tried again */
+  APPEND_REFUSED, /* nothing was written (errno, mostly ENOSPC); what was collected may be tried
+                     again */
   APPEND_VOIDED,  /* a sync failed: RESULT, STATE and NOTE records are durable, the rest is void */
   APPEND_FATAL    /* neither; nothing may be answered any more */
 };
@@ -68,7 +69,7 @@ struct append {
   /* Answers: */
   uint32_t segment;
   uint64_t end;
-  bool opened;        /* segment is a new one */
+  bool opened; /* segment is a new one */
 };
 
 /* Writes and syncs. */

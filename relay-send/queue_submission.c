@@ -89,11 +89,11 @@ static void log_queued(struct submission *s)
 {
   const struct envelope *e = &s->envelope;
 
-  loglines_printf(&s->queue->log, '=',
-                  "queued id=%s serial=%llu tenant=%s pid=%ld uid=%lu bytes=%llu rcpts=%u from=<%s>",
-                  e->id, (unsigned long long)s->message->serial, e->tenant, (long)s->pid,
-                  (unsigned long)s->uid, (unsigned long long)s->content_len, e->rcpt_count,
-                  e->sender);
+  loglines_printf(
+    &s->queue->log, '=',
+    "queued id=%s serial=%llu tenant=%s pid=%ld uid=%lu bytes=%llu rcpts=%u from=<%s>", e->id,
+    (unsigned long long)s->message->serial, e->tenant, (long)s->pid, (unsigned long)s->uid,
+    (unsigned long long)s->content_len, e->rcpt_count, e->sender);
 }
 
 static void settled(struct queue *q, void *owner, uint32_t argument, const struct settlement *t)

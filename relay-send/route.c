@@ -25,6 +25,10 @@ static void plan_smtproute(struct route_plan *plan, const struct smtproute *rout
   struct ip ip;
 
   plan->port = route->port;
+  if (ip_parse(route->host, len, &ip) == 0) {
+    plan_direct(plan, &ip, route->port); /* an address without brackets, as qmail takes it */
+    return;
+  }
   if (route->host[0] == '[') {
     if (ip_parse(route->host + 1, len - 2, &ip) == 0 ||
         ip_parse_literal(route->host, len, &ip) == 0) {

@@ -15,6 +15,7 @@ enum timer_kind {
   TIMER_LANE,
   TIMER_WORKER,
   TIMER_STOP,
+  TIMER_CTL,
   TIMER_KINDS
 };
 

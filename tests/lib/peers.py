@@ -30,7 +30,8 @@ class Message:
     """One transaction as a receiver saw it."""
 
     def __init__(self, session, envelope):
-        self.mail_from, self.rcpt_tos = envelope.mail_from, list(envelope.rcpt_tos)
+        self.mail_from = "" if envelope.mail_from == "<>" else envelope.mail_from
+        self.rcpt_tos = list(envelope.rcpt_tos)
         self.mail_options, self.content = list(envelope.mail_options), envelope.original_content
         self.peer, self.helo, self.at = session.peer, session.host_name, time.monotonic()
 

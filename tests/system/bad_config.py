@@ -40,6 +40,7 @@ AT_START = {
         ("bouncemaxbytes", "lots", 1), ("bouncetext", "ok\n\xff", 2), ("bouncetext", "l\n" * 1000, None),
         ("lifetime", "0", 1)],
 }
+SHARED = {"lifetime", "concurrencyremote"}
 IN_SESSION = [
     ("timeoutsmtpd", "never", 1), ("databytes", "1M", 1), ("postmaster", "root", 1), ("me", "not a domain", 1),
     ("me", "a\x00b", 1), ("rcpthosts", "ok.test\n" + LONG, 2), ("badmailfrom", "a@b.test\n\x01", 2),
@@ -94,13 +95,17 @@ class Config:
         where = f"control/{name}" + (r"(:\d+)?" if line is None else f":{line}" if line else "") + ": "
         return re.search(rf"{program}: fatal: {where}(.{{1,2000}})", log)
 
+    @staticmethod
+    def turns():
+        """[(program, file, contents, line), ...] to be broken together; what two programs read, alone."""
+        every = {p: [(p, *f) for f in files] for p, files in AT_START.items()}
+        yield from ([f] for files in every.values() for f in files if f[1] in SHARED)
+        for turn in itertools.zip_longest(*([f for f in files if f[1] not in SHARED] for files in every.values())):
+            yield [f for f in turn if f]
+
     def start(self):
         """One broken file for each program at a time: it is named, the relay does not run, then it does."""
-        for turn in itertools.zip_longest(*([(p, *f) for f in files] for p, files in AT_START.items())):
-            turn = [t for t in turn if t]
-            # A file that two programs read is broken for both; in one turn it must not be two values.
-            if len({t[1] for t in turn}) < len(turn):
-                turn = turn[:1] + [t for t in turn[1:] if t[1] != turn[0][1]]
+        for turn in self.turns():
             seen = len(self.relay.log())
             broken = [self.break_file(name, contents) for _, name, contents, _ in turn]
             self.relay.svc("-t")
@@ -129,8 +134,8 @@ class Config:
             broken = self.break_file(name, contents)
             got = self.banner(self.test.address(3))
             self.v.check(got.startswith("421 4.3.5 ") or line is None, f"control/{name} {contents[:20]!r}:", got)
-            self.v.check(self.named(self.relay.log("smtpd")[seen:], "relay-smtpd", name, line),
-                         f"the log lacks control/{name}:{line}", self.relay.log("smtpd")[seen:])
+            wait_for(lambda: self.named(self.relay.log("smtpd")[seen:], "relay-smtpd", name, line),
+                     f"relay-smtpd names control/{name}:{line}", 5)
             self.repair(*broken)
             self.v.check(self.banner(self.test.address(3)).startswith("220 "), f"control/{name} repaired")
         if os.geteuid() == 0:
@@ -144,8 +149,8 @@ class Config:
             source, seen = self.test.address(20 + i), len(self.relay.log("smtpd"))
             got = self.banner(source)
             self.v.check(got.startswith("421 4.3.5 "), name, repr(value), got)
-            log = self.relay.log("smtpd")[seen:]
-            self.v.check(f"relay-smtpd: fatal: environment variable {name} is malformed: " in log, name, log)
+            wait_for(lambda: f"relay-smtpd: fatal: environment variable {name} is malformed: "
+                     in self.relay.log("smtpd")[seen:], f"relay-smtpd names {name}", 5)
         self.works(self.mx, "for others")
 
     def hangup(self):

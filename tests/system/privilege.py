@@ -51,7 +51,7 @@ def probe(user, what, target, groups=()):
 
 
 def status(pid, field):
-    return re.search(rf"^{field}:\s*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M).group(1)
+    return re.search(rf"^{field}:[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M).group(1)
 
 
 def open_fds(pid):

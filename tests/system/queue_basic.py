@@ -137,8 +137,12 @@ def inject(q):
     check(b"5:cheat" not in data[:m.elen] and b"uid " in data[:m.elen], "envelope is cleansed")
     q.delivered(m.serial)
     more = [Client(q, "run/inject") for _ in range(25)]
-    send(more[-1].sock, ns("B"))
-    check(receive(more[-1].sock) is None, "connections of a uid are bounded")
+    try:
+        send(more[-1].sock, ns("B"))
+        bounded = receive(more[-1].sock) is None
+    except BrokenPipeError:
+        bounded = True
+    check(bounded, "connections of a uid are bounded")
 
 
 def bounce(q):

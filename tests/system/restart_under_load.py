@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from load import Load
-from relaytest import run
+from relaytest import run, wait_for
 
 
 def main(test):
@@ -18,13 +18,13 @@ def main(test):
     relay = test.relay(routes=load.routes, control={"retry": 1, "probefirst": 1, "probemax": 1})
     load.start(relay)
     for n in range(8):
-        time.sleep(1.5)
+        time.sleep(1)
         before = relay.pids("relay-send")
         relay.svc("-t", "send")
         if n % 3 == 2:
             relay.svc("-t", "smtpd")
+        wait_for(lambda: set(relay.pids("relay-send")) - set(before), f"restart {n + 1}", 30)
         relay.wait_ready(30)
-        test.check(relay.pids("relay-send") != before, f"restart {n + 1}")
     load.stop_clients()
     relay.wait_empty(40)
     ledger = load.ledger

@@ -14,18 +14,10 @@ CONTENT = b"From: a@b.test\r\nSubject: wait\r\n\r\nhello\r\n"
 SENDER = "s@back.test"
 
 
-def waits(relay, ident):
-    """The why row of a message, when an attempt has failed."""
-    def row():
-        found = relay.why(ident)
-        return found and found[0]["attempts"] > 0 and found[0]["state"] == "waiting" and found[0]
-    return wait_for(row, f"{ident} waits", 20)
-
-
 def check_down(test, relay, receiver):
     receiver.stop()
     ident = relay.send(SENDER, "a@down.test", CONTENT)
-    row = waits(relay, ident)
+    row = relay.wait_tried(ident)[0]
     for word in ("tenant", "sender", "recipient", "site", "last", "reason", "next_ms", "expires_ms"):
         test.check(word in row, f"relay-ctl why has {word}", str(row))
     test.check("refused" in (row["last"] + row["reason"]).lower(), "why says that the connection is refused", str(row))
@@ -55,7 +47,7 @@ def check_recovery(test, relay, receiver):
     receiver.stop()
     idents = [relay.send(SENDER, f"p{n}@down.test", CONTENT) for n in range(5)]
     for ident in idents:
-        waits(relay, ident)
+        relay.wait_tried(ident)
     receiver.start()
     receiver.wait(8, 25)
     test.check(True, "the probe finds the host up and all that waited goes, 10 minutes before its time")
@@ -71,6 +63,8 @@ def check_deferred(test, relay, receiver):
     test.equal(receiver.messages[0].rcpt_tos, ["c@later.test"], "who is accepted gets it at once")
     wait_for(lambda: len(relay.why(ident)) == 2 and all(r["state"] == "waiting" for r in relay.why(ident)),
              "two recipients wait")
+    # What was said is known to relay-ctl when it is durable, 200 ms later.
+    wait_for(lambda: all(r["last"] for r in relay.why(ident)), "why has the MX's reply")
     last = {r["recipient"]: r["last"] for r in relay.why(ident)}
     test.check("451 4.3.0 not now" in last["a@later.test"], "why has the MX's reply", last)
     test.check("452 4.2.2 mailbox full" in last["b@later.test"], "each recipient's own", last)
@@ -109,7 +103,7 @@ def check_restart(test, relay, receiver):
     time.sleep(0.5)
     receiver.rcpt = "451 4.7.1 come again"
     ident = relay.send(SENDER, "y@later.test", CONTENT)
-    before = waits(relay, ident)
+    before = relay.wait_tried(ident)[0]
     relay.sandbox("restart")
     relay.wait_ready()
     after = relay.why(ident)[0]

@@ -15,7 +15,7 @@ from relaytest import BUILD, TOP, process_stat, run, run_program, wait_for
 def sandbox(test, verb, directory, user=None):
     words = [TOP / "tests/sandbox", verb, directory]
     if user:
-        words = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", *words]
+        words = ["setpriv", "--reuid", user, "--clear-groups", *words]
     return run_program(*words, check=False, env={**os.environ, "BUILD": str(BUILD)})
 
 

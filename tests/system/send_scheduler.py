@@ -1,0 +1,363 @@
+#!/usr/bin/python3
+"""relay-send alone, with stand-ins for relay-queue, relay-remote and the resolver: what becomes of
+messages, lanes, connections, notices and holds, and how it ends."""
+# limit: 240
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from relaytest import run
+from send_process import Send
+
+counter = 0
+FAST = {"retry": "1", "probefirst": "1", "probemax": "2", "windowinitial": "2"}
+
+
+def start(test, told=True, **control):
+    global counter
+    counter += 1
+    send = test.ends(Send(test.path(f"send{counter}"), {**FAST, **control}))
+    if told:
+        send.told()
+    return send
+
+
+def check_delivery(test):
+    send = start(test)
+    serial, _ = send.message("a@one.test")
+    send.pump(lambda: send.of(serial))
+    test.equal([r.verdict for r in send.of(serial)], ["d"], "a new message is delivered")
+    second, _ = send.message("b@one.test")
+    send.pump(lambda: send.of(second))
+    test.equal((send.asked, send.fetched), (1, 1), "the next one uses the same connection, and the fd that came along")
+    many, _ = send.message([f"u{n}@one.test" for n in range(250)])
+    send.pump(lambda: len(send.of(many)) == 250)
+    test.equal(sorted(r.rcpt for r in send.of(many)), list(range(250)), "250 recipients in parts, each once")
+    test.equal(len(send.questions), 1, "one question for all")
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal((row["messages"], row["delivered"]), (0, 252), "stat counts them")
+    send.pump(lambda: not any(w.sock.fileno() != -1 for w in send.workers), 12)
+    test.check(all(w.sock.fileno() == -1 for w in send.workers), "idle connections are closed after timeoutidle")
+
+
+def check_deferral(test):
+    send = start(test)
+    answers = ["t", "d"]
+
+    def mx(w):
+        verdict = answers.pop(0)
+        w.dot()
+        w.outcomes(verdict, 250 if verdict == "d" else 450, "2.0.0" if verdict == "d" else "4.2.0", "text")
+        w.end()
+    send.mx = mx
+    serial, ident = send.message("a@one.test")
+    send.pump(lambda: send.of(serial))
+    first = send.of(serial)[0]
+    test.equal((first.verdict, first.attempts), ("t", 1), "a 450 is a deferral")
+    test.check(800 <= first.next - time.time() * 1000 + 300 <= 1500, "its next attempt is control/retry away",
+               first.next - time.time() * 1000)
+    row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
+    test.equal((row["state"], row["attempts"], row["last"]), ("waiting", 1, send.last), "why says so")
+    send.pump(lambda: send.of(serial, "d"))
+    test.equal(send.of(serial, "d")[0].attempts, 2, "the second attempt delivers it")
+
+
+def check_lane(test):
+    send = start(test, concurrencysite="10")
+    send.connect = lambda w: w.no_session()
+    serials = [send.message(f"u{n}@down.test", tenant=f"t{n % 3}")[0] for n in range(50)]
+    send.pump(lambda: "kind=down" in send.log_text())
+    send.still(0.3)
+    test.check(send.asked <= 4, "a host that does not answer is tried by one connection at a time", send.asked)
+    row = json.loads(send.ctl("--json", "list", "--limit", "1").stdout)[0]
+    test.equal(row["state"], "waiting", "its mail waits")
+    before = send.asked
+    send.still(1.5)
+    test.check(before < send.asked <= before + 2, "a probe, and no more", (before, send.asked))
+    test.equal(send.results, [], "no attempt of a recipient is spent")
+    send.connect = lambda w: w.greet()
+    send.pump(lambda: len(send.results) == 50, 5)
+    test.equal(sorted(r.serial for r in send.results), serials, "all of it goes when a probe is greeted")
+
+
+def check_refused_while_others_work(test):
+    send = start(test, windowinitial="8", concurrencysite="8")
+    held = []
+    send.mx = held.append
+    send.connect = lambda w: w.greet() if len([x for x in send.workers if x.host]) < 3 else w.no_session(
+        "421 4.7.0 too many connections", 421, "b")
+    for n in range(20):
+        send.message(f"u{n}@busy.test")
+    send.pump(lambda: len(held) == 3)
+    send.still()
+    site = next(r for r in json.loads(send.ctl("--json", "stat").stdout) if r["row"] == "site")
+    test.equal((site["window"], site["open"], site["trouble"]), (3, 3, ""), "the window is what the MX gives")
+    send.mx = lambda w: w.deliver()
+    for w in held:
+        w.deliver()
+    send.pump(lambda: len(send.results) == 20)
+    test.equal({r.verdict for r in send.results}, {"d"}, "and nobody's attempt was spent on it")
+
+
+def check_connection_ends(test):
+    send = start(test)
+    count = []
+
+    def mx(w):
+        count.append(w.pid)
+        if w.jobs == 2:
+            w.end(keep=0, stale=1)
+        else:
+            w.deliver()
+    send.mx = mx
+    for n in range(2):
+        serial, _ = send.message(f"u{n}@old.test")
+        send.pump(lambda s=serial: send.of(s))
+    test.equal([(r.verdict, r.attempts) for r in send.results], [("d", 1), ("d", 1)],
+               "a kept connection that was dead costs no attempt")
+    test.equal(len(set(count)), 2, "the message went over another one")
+
+    def closing(w):
+        if w.jobs == 2:
+            w.outcomes("t", 421, "4.3.2", "421 4.3.2 closing", "m")
+            w.end(keep=0)
+        else:
+            w.deliver()
+    send.mx = closing
+    for n in range(3):
+        serial, _ = send.message(f"v{n}@old.test")
+        send.pump(lambda s=serial: send.of(s))
+    test.equal({(r.verdict, r.attempts) for r in send.results}, {("d", 1)}, "nor does a 421 on a kept connection")
+    send.mx = lambda w: (w.dot(), w.close())
+    serial, _ = send.message("w@crash.test")
+    send.pump(lambda: send.of(serial))
+    last = send.of(serial)[0]
+    test.check(last.verdict == "t" and "may have been delivered" in last.reply,
+               "a worker that dies after the dot is one deferral that says so", last)
+
+
+def check_garbage(test):
+    send = start(test)
+    send.mx = lambda w: w.sock.send(b"5:nonsense")
+    serial, _ = send.message("a@evil.test")
+    send.pump(lambda: send.of(serial))
+    test.equal(send.of(serial)[0].verdict, "t", "a worker that talks nonsense is a deferral")
+    send.mx = lambda w: (w.say("R", w.token, 1, 77, "f.", 550, "5.1.1", "h", "r"), w.end())
+    serial, _ = send.message("b@evil.test")
+    send.pump(lambda: send.of(serial))
+    test.equal(send.of(serial)[0].verdict, "t", "one that judges others' recipients too")
+    test.check(send.process.poll() is None, "relay-send lives")
+
+
+def check_dns(test):
+    send = start(test)
+    answers = {"null.test": ("n", 60, "null MX", [], []), "none.test": ("x", 60, "NXDOMAIN", [], []),
+               "self.test": ("s", 60, "", [], []), "later.test": ("t", 0, "SERVFAIL from 127.0.0.1", [], [])}
+    good = send.resolve
+    send.resolve = lambda name: answers.get(name) or good(name)
+    for name, status in (("null", "5.1.10"), ("none", "5.1.2"), ("self", "5.4.6")):
+        serial, _ = send.message(f"a@{name}.test")
+        send.pump(lambda s=serial: send.of(s))
+        result = send.of(serial)[0]
+        test.equal((result.verdict, result.status, result.due), ("f", status, True), f"{name}.test fails with {status}")
+    serial, ident = send.message("a@[127.0.0.9]")
+    send.pump(lambda: send.of(serial))
+    test.equal(send.of(serial)[0].status, "5.4.6", "the literal of a local address is refused")
+    serial, ident = send.message("a@later.test")
+    send.pump(lambda: "kind=dns" in send.log_text())
+    row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
+    test.check("SERVFAIL" in row["last"] and row["state"] == "waiting", "why has what DNS said", row)
+    del answers["later.test"]
+    send.pump(lambda: send.of(serial), 5)
+    test.equal(send.of(serial)[0].verdict, "d", "it goes when DNS answers")
+
+
+def check_expiry(test):
+    send = start(test, told=False, lifetime="100", retry="60")
+    send.connect = lambda w: w.no_session("Connection timed out")
+    old, _ = send.message("a@down.test", age=200, attempts=3)
+    young, _ = send.message("b@down.test")
+    send.still()
+    test.equal((send.results, send.asked), ([], 0), "nothing starts before the queue is told")
+    send.told()
+    send.pump(lambda: "failures=1" in send.log_text())
+    test.equal(send.of(young), [], "a young message stays")
+    send.connect = lambda w: w.greet()
+
+    def mx(w):
+        w.outcomes("t", 451, "4.3.0", "451 4.3.0 still not", "m")
+        w.end()
+    send.mx = mx
+    send.pump(lambda: send.of(old) and send.of(young), 5)
+    result = send.of(old)[0]
+    test.equal((result.verdict, result.status, result.due), ("f", "5.4.7", True),
+               "an old one fails when its attempt in this run has failed")
+    test.check("not delivered" in result.reply and "451 4.3.0 still not" in result.reply, "with the last reply",
+               result.reply)
+    test.equal(send.of(young)[0].verdict, "t", "the young one is deferred")
+    send.pump(lambda: send.notices)
+    test.equal(send.notices, [(old, "f", [0])], "its notice is asked for")
+
+
+def check_notices(test):
+    send = start(test, delaywarn="1", retry="2")
+    answers = {}
+
+    def mx(w):
+        w.dot()
+        for r in w.rcpts:
+            v = answers[w.id].pop(0) if answers.get(w.id) else "d"
+            w.outcomes(v, {"d": 250, "t": 450, "f": 550}[v], {"d": "2.0.0", "t": "4.2.0", "f": "5.1.1"}[v], "text",
+                       rcpts=[r])
+        w.end(dsn=0)
+    send.mx = mx
+
+    def message(verdicts, **how):
+        send.pause(True)
+        serial, ident = send.message([f"u{n}@dsn.test" for n in range(len(verdicts))], **how)
+        answers[ident] = list(verdicts)
+        send.pause(False)
+        send.pump(lambda: len(send.of(serial)) >= len(verdicts))
+        return serial
+    both = message("ff")
+    send.pump(lambda: send.notices)
+    test.equal(send.notices, [(both, "f", [0, 1])], "two that fail are one notice, at once when no other is pending")
+    send.notices.clear()
+    message("f", sender="")
+    message("f", notify=1)
+    send.still()
+    test.equal([(r.due, r.verdict) for r in send.results[-2:]], [(False, "f")] * 2,
+               "no notice for <> and none with NOTIFY=NEVER")
+    relayed = message("d", notify=2)
+    send.pump(lambda: send.notices)
+    test.equal(send.notices, [(relayed, "s", [0])], "NOTIFY=SUCCESS at an MX without DSN is ours to tell")
+    send.notices.clear()
+    late = message("ttd")
+    send.pump(lambda: [n for n in send.notices if n[1] == "d"], 6)
+    test.equal(send.notices, [(late, "d", [0, 1])], "a delay is told")
+    send.pump(lambda: len(send.of(late, "d")) == 3, 8)
+    test.equal(len(send.notices), 1, "once")
+    send.notices.clear()
+    mixed = message("ftd")
+    send.still(0.5)
+    test.equal([n for n in send.notices if n[1] == "f"], [], "a failure waits for what may fail with it")
+    send.pump(lambda: (mixed, "f", [0]) in send.notices, 8)
+    test.check((mixed, "f", [0]) in send.notices, "until nothing of the message is pending", send.notices)
+
+
+def check_operator(test):
+    send = start(test)
+    send.ctl("hold", "tenant:t2")
+    test.equal(send.notes, {"hold tenant t2": "1"}, "a hold is noted")
+    serial, ident = send.message("a@one.test", tenant="t2")
+    free, _ = send.message("a@one.test")
+    send.pump(lambda: send.of(free))
+    send.still()
+    test.equal(send.of(serial), [], "what comes later is held too")
+    row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
+    test.check(row["state"] == "held" and "tenant t2" in row["reason"], "why names the hold", row["reason"])
+    done = send.ctl("release", "tenant:t2")
+    test.equal(done.stdout, "release: 1 recipients\n", "release says what it did")
+    send.pump(lambda: send.of(serial))
+    test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
+    test.equal(send.notes, {"hold tenant t2": ""}, "the note is forgotten")
+    send.connect = lambda w: w.no_session()
+    dropped, ident = send.message("a@gone.test")
+    returned, _ = send.message("a@back.test")
+    send.pump(lambda: send.log_text().count("kind=down") >= 2)
+    send.ctl("drop", ident)
+    send.ctl("bounce", "domain:back.test")
+    send.pump(lambda: send.of(dropped) and send.of(returned))
+    test.equal([(r.verdict, r.due) for r in send.of(dropped) + send.of(returned)], [("x", False), ("f", True)],
+               "drop and bounce")
+    test.equal(send.ctl("why", "0" * 16).returncode, 1, "no such message is status 1")
+    test.equal(send.ctl("why").returncode, 100, "wrong use is status 100")
+    test.equal(send.ctl("list", "tenant:x\x1b[31m").returncode, 0, "nothing matches")
+
+
+def check_settings(test):
+    send = start(test)
+    (send.directory / "control" / "lifetime").write_text("soon\n")
+    send.signal(signal.SIGHUP)
+    send.pump(lambda: "control/lifetime:1" in send.log_text())
+    test.check("the old settings stay" in send.log_text(), "HUP with a malformed file keeps the old settings")
+    serial, _ = send.message("a@one.test")
+    send.pump(lambda: send.of(serial))
+    test.check(send.of(serial), "and delivers")
+    (send.directory / "control" / "lifetime").unlink()
+    (send.directory / "control" / "smtproutes").write_text("one.test:[127.0.0.5]:2600\n")
+    send.signal(signal.SIGHUP)
+    send.pump(lambda: "settings read=1" in send.log_text())
+    serial, _ = send.message("b@one.test")
+    send.pump(lambda: send.of(serial))
+    test.equal(send.of(serial)[0].host, "[127.0.0.5]", "HUP takes a new smtproute")
+    other = test.ends(Send(test.path("malformed"), {"retry": "1 x"}))
+    test.equal(other.ended(), 100, "a malformed file at start is status 100")
+    test.check("control/retry:1" in other.log_text(), "with file and line", other.log_text())
+
+
+def check_end(test):
+    send = start(test, timeoutterm="5")
+    jobs = []
+    send.mx = jobs.append
+    dotted, _ = send.message("a@one.test")
+    before, _ = send.message("b@two.test")
+    send.pump(lambda: len(jobs) == 2)
+    by_serial = {1: jobs[0], 2: jobs[1]} if jobs[0].hosts[0][0] == "mx.one.test" else {1: jobs[1], 2: jobs[0]}
+    by_serial[1].dot()
+    send.still()
+    send.signal(signal.SIGTERM)
+    send.pump(lambda: by_serial[2].cancelled)
+    test.check(by_serial[2].cancelled and not by_serial[1].cancelled, "TERM cancels what has not sent its dot")
+    by_serial[2].end(keep=0)
+    late, _ = send.message("c@three.test")
+    send.still()
+    test.check(send.process.poll() is None, "and waits for the dot")
+    by_serial[1].outcomes()
+    by_serial[1].end()
+    test.equal(send.ended(), 0, "then it ends")
+    send.pump(lambda: send.of(dotted))
+    test.equal([(r.serial, r.verdict) for r in send.results], [(dotted, "d")], "the result is told, and no other")
+    send = start(test)
+    send.master.close()
+    test.equal(send.ended(), 111, "without the master it ends with 111")
+    send = start(test)
+    send.queue.close()
+    test.equal(send.ended(), 111, "without relay-queue too")
+
+
+def check_memory(test, count=100000):
+    send = start(test, told=False)
+    empty = send.memory()
+    sizes = 0
+    for n in range(count):
+        sender, rcpt = f"sender{n}@from.test", f"user{n}@to{n % 10}.test"
+        sizes += len(sender) + len(rcpt)
+        send.message(rcpt, sender=sender, tenant=f"t{n % 20}", fd=False, wait=3000 if n % 2 else 0)
+    send.connect = lambda w: w.no_session()
+    send.told()
+    send.pump(lambda: send.log_text().count("kind=down") >= 10, 60)
+    per = (send.memory() - empty - sizes) / count
+    print(f"bytes a recipient beyond the addresses, {count} messages of one recipient: {per:.1f}", flush=True)
+    test.check(per <= 200 or "asan" in str(send.process.args[0]), "at most 200 bytes a recipient", per)
+    begin = time.monotonic()
+    listed = send.ctl("--json", "list")
+    test.equal(len(json.loads(listed.stdout)), count, "a list of all of them")
+    print(f"listed in {time.monotonic() - begin:.1f} s", flush=True)
+    done = send.ctl("drop", "all")
+    test.equal(done.stdout, f"drop: {count} recipients\n", "all dropped")
+    send.pump(lambda: len(send.results) == count, 30)
+    test.equal(len(send.results), count, "each result is told")
+
+
+def main(test):
+    for check in (check_delivery, check_deferral, check_lane, check_refused_while_others_work, check_connection_ends,
+                  check_garbage, check_dns, check_expiry, check_notices, check_operator, check_settings, check_end,
+                  check_memory):
+        check(test)
+
+
+run(main)
