@@ -19,6 +19,7 @@
  *      named in the B have ended (kind 'd': the delay is noted).
  *   Y  token text: answer to Y.
  *   P  paused: 1 while results cannot be written: start no attempt. 0: go on.
+ *   S  stop as at TERM: relay-bounce is gone, so all will be started again.
  *   N  key value: an operator's note (a hold), at start, before E.
  *
  * relay-send to relay-queue:

@@ -298,6 +298,9 @@ static int dispatch(struct netstring_reader *r, int fd)
     return told_text(r, verb);
   case 'E':
     return told_all(r);
+  case 'S':
+    stop_failed("relay-bounce has ended");
+    return netstring_end(r);
   default:
     return -1;
   }

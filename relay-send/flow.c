@@ -134,10 +134,12 @@ struct flow *flow_turn(struct lane *lane)
 {
   while (!list_head_empty(&lane->round)) {
     struct flow *flow = LIST_ITEM(lane->round.next, struct flow, round);
+    if (flow->deficit <= 0) {
+      flow->deficit += FLOW_UNIT;
+    }
     if (flow->deficit > 0) {
       return flow;
     }
-    flow->deficit += FLOW_UNIT;
     list_unlink(&flow->round);
     list_link(&lane->round, &flow->round);
   }

@@ -1,6 +1,7 @@
 #include "queue_big.h"
 
 #include "io.h"
+#include "queue_floor.h"
 #include "queue_inject.h"
 #include "queue_submission.h"
 #include "report.h"
@@ -323,6 +324,7 @@ void big_open(struct client *c)
     big_forget(q, c->big); /* begun and given up */
     c->big[0] = '\0';
   }
+  floor_look(q); /* a second's worth of big files may be all the room that there is */
   if (q->floor.below || q->commit.stuck) {
     client_answer(c, '-', 452, "4.3.1 queue file system is full", -1);
     return;

@@ -1,5 +1,6 @@
 #include "queue_client.h"
 
+#include "clock.h"
 #include "queue_big.h"
 #include "queue_submission.h"
 #include "report.h"
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_PER_TURN 64
+#define ACCEPT_REST_MS 1000
 
 static const void *holder_key(const void *item, size_t *len)
 {
@@ -192,6 +194,29 @@ static int open_client(struct queue *q, int fd, bool inject)
   return 0;
 }
 
+/* Without a free descriptor a listener stays ready: looking again at once would be all that
+ * this process does. */
+static void rest(struct queue *q)
+{
+  loop_change(&q->loop, &q->intake, 0);
+  loop_change(&q->loop, &q->inject, 0);
+  q->accept_again = clock_monotonic_ms() + ACCEPT_REST_MS;
+}
+
+int client_run(struct queue *q, int64_t now)
+{
+  if (q->accept_again == 0) {
+    return -1;
+  }
+  if (now < q->accept_again) {
+    return (int)(q->accept_again - now);
+  }
+  q->accept_again = 0;
+  loop_change(&q->loop, &q->intake, EPOLLIN);
+  loop_change(&q->loop, &q->inject, EPOLLIN);
+  return -1;
+}
+
 static void accept_some(struct queue *q, struct loop_watch *watch, bool inject)
 {
   int fd, i;
@@ -201,6 +226,7 @@ static void accept_some(struct queue *q, struct loop_watch *watch, bool inject)
     if (fd == -1) {
       if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         report_warning_errno("unable to accept a connection");
+        rest(q);
       }
       return;
     }

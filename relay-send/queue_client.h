@@ -30,6 +30,9 @@ struct client {
 /* Starts to listen on the descriptors given. 0 or -1. */
 int client_listen(struct queue *q, int intake_fd, int inject_fd);
 
+/* Listens again after a rest. Returns the milliseconds until it has to be called again, -1: not. */
+int client_run(struct queue *q, int64_t now);
+
 void client_answer(struct client *c, char verb, int code, const char *text, int passed_fd);
 /* Closes and frees it; a submission that is not being committed yet is withdrawn. */
 void client_close(struct client *c);

@@ -26,7 +26,7 @@ int queue_config_read(struct queue_config *c)
 
   *c = (struct queue_config){
     .segment_bytes = STORE_SEGMENT_BYTES,
-    .connections = 10000,
+    .connections = 1000,
     .inject_connections = 20,
     .inject_bytes = 256 << 20,
   };

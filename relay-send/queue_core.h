@@ -52,6 +52,7 @@ struct queue {
   struct channel send, bounce;
   struct hash holders; /* tenants and uids with open connections (queue_client.h) */
   uint32_t clients;    /* connections of run/intake */
+  int64_t accept_again; /* monotonic: the listeners rest until then; 0: they do not */
   struct submission *waiting_first, *waiting_last; /* for room */
   struct notice *notices_first, *notices_last; /* DSN jobs; the first is at relay-bounce */
   bool bounce_busy;

@@ -134,6 +134,16 @@ void dispatch_pause(struct queue *q, bool pause)
   buf_free(&b);
 }
 
+void dispatch_stop(struct queue *q)
+{
+  struct buf b = BUF_INIT(16);
+
+  if (netstring_put_str(&b, "S") == 0) {
+    dispatch_send(q, &b, -1);
+  }
+  buf_free(&b);
+}
+
 void dispatch_bounced(struct queue *q, uint64_t serial, bool ok)
 {
   struct buf b = BUF_INIT(64);

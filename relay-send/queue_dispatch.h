@@ -16,6 +16,7 @@ void dispatch_pause(struct queue *q, bool pause);
 void dispatch_bounced(struct queue *q, uint64_t serial, bool ok);
 /* One datagram; broken sockets end the daemon by their closed(). fd is taken over. */
 void dispatch_send(struct queue *q, struct buf *b, int fd);
+void dispatch_stop(struct queue *q); /* relay-send is to end in order; then relay-queue does */
 
 /* Writes a note down (anew). */
 void dispatch_write_note(struct queue *q, struct index_note *n);

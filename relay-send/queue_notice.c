@@ -100,9 +100,15 @@ static void run(struct disk_job *job)
   n->error = n->fd == -1 ? errno : 0;
 }
 
+/* No notice can be made any more: relay-bounce is gone, or the end is near. */
+static bool over(const struct queue *q)
+{
+  return q->ending || q->bounce.watch.fd == -1;
+}
+
 static void send_part(struct queue *q, struct buf *b, int fd)
 {
-  if (channel_send(&q->bounce, b->data, b->len, fd) == -1 && !q->bounce.broken && !q->ending) {
+  if (channel_send(&q->bounce, b->data, b->len, fd) == -1 && !q->bounce.broken && !over(q)) {
     queue_die("send to relay-bounce");
   }
 }
@@ -162,7 +168,7 @@ static void done(struct disk_job *job)
   struct notice *n = CONTAINER(job, struct notice, job);
   struct queue *q = n->queue;
 
-  if (n->error != 0 || q->ending) {
+  if (n->error != 0 || over(q)) {
     if (n->error != 0) {
       report_warning("unable to read message %llu for its notice: %s",
                      (unsigned long long)n->origin.serial, strerror(n->error));
@@ -178,7 +184,7 @@ void notice_run(struct queue *q)
   struct notice *n = q->notices_first;
   uint32_t i;
 
-  if (!n || q->bounce_busy || q->ending || n->message->unsettled > 0) {
+  if (!n || q->bounce_busy || over(q) || n->message->unsettled > 0) {
     return; /* unsettled: where its outcome is written is not known yet */
   }
   q->bounce_busy = true;
@@ -289,8 +295,12 @@ static void closed(struct channel *c)
 {
   struct queue *q = CONTAINER(c, struct queue, bounce);
 
-  q->ending = true;
   channel_close(c);
+  if (!q->ending) {
+    /* In order, so that no result of a dot in flight is lost: our own end follows relay-send's. */
+    report_warning("relay-bounce has ended: all is started again");
+    dispatch_stop(q);
+  }
 }
 
 int notice_open(struct queue *q, int fd)

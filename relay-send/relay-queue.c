@@ -14,6 +14,7 @@
 #include "home.h"
 #include "io.h"
 #include "queue_big.h"
+#include "queue_client.h"
 #include "queue_compact.h"
 #include "queue_dispatch.h"
 #include "queue_floor.h"
@@ -159,6 +160,7 @@ static int before_wait(void *arg)
   }
   wait = floor_run(q, now);
   wait = sooner(wait, commit_run(q, now));
+  wait = sooner(wait, client_run(q, now));
   if (q->compaction.next > now) {
     wait = sooner(wait, (int)(q->compaction.next - now));
   }

@@ -77,7 +77,7 @@ class Worker:
     def greet(self):
         name, ip, _port = self.hosts[0]
         self.host = f"{name}[{ip}]"
-        self.say("O", self.host, 3, "PIPELINING DSN")
+        self.say("O", self.host, 3, "PIPELINING DSN", 0)
 
     def no_session(self, reply="Connection refused", code=0, stage="c"):
         self.say("N", 0, "t" + stage, code, "4.4.1", "", reply)
