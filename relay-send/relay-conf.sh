@@ -49,7 +49,7 @@ make_service() { # NAME, its run script on stdin
   cat > "$dir/run"
   cat > "$dir/log/run" <<EOF
 #!/bin/sh
-exec ${as_log}multilog t s1000000 n20 $log
+exec ${as_log}multilog t s16777215 n20 $log
 EOF
   chmod 755 "$dir/run" "$dir/log/run" "$log"
 }

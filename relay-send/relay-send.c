@@ -86,20 +86,21 @@ static void signal_ready(struct loop_watch *watch, uint32_t events)
   }
 }
 
-static int watch_signals(void)
+/* First of all: svc may send one at any time, and its default action would end us. */
+static void block_signals(sigset_t *set)
 {
-  sigset_t set;
-
-  sigemptyset(&set);
-  sigaddset(&set, SIGHUP);
-  sigaddset(&set, SIGALRM);
-  sigaddset(&set, SIGTERM);
-  if (sigprocmask(SIG_BLOCK, &set, NULL) == -1) {
-    return -1;
-  }
+  sigemptyset(set);
+  sigaddset(set, SIGHUP);
+  sigaddset(set, SIGALRM);
+  sigaddset(set, SIGTERM);
+  sigprocmask(SIG_BLOCK, set, NULL);
   signal(SIGPIPE, SIG_IGN);
+}
+
+static int watch_signals(const sigset_t *set)
+{
   signals = (struct loop_watch){.events = EPOLLIN, .ready = signal_ready};
-  signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  signals.fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
   return signals.fd == -1 ? -1 : loop_add(&sched.loop, &signals);
 }
 
@@ -163,9 +164,11 @@ static void configure(const char *directory)
 int main(int argc, char **argv)
 {
   const char *directory = NULL;
+  sigset_t set;
   int option;
 
   report_program("relay-send");
+  block_signals(&set);
   while ((option = getopt(argc, argv, "d:")) != -1) {
     if (option != 'd') {
       report_fatal("usage: relay-send [-d DIR] (run by relay-start)");
@@ -182,7 +185,7 @@ int main(int argc, char **argv)
   sched.started = sched.now;
   loglines_init(&sched.log, FD_LOG, true);
   start_modules();
-  if (loop_init(&sched.loop) == -1 || watch_signals() == -1 || ctl_server_open(FD_CTL) == -1 ||
+  if (loop_init(&sched.loop) == -1 || watch_signals(&set) == -1 || ctl_server_open(FD_CTL) == -1 ||
       dispatch_client_open(FD_DISPATCH) == -1 || master_open(FD_WORK) == -1) {
     die_errno("start; relay-start gives it fds 3, 5 and 7");
   }

@@ -14,6 +14,9 @@
 #define SCHEDULE_FULL_MS 50     /* while relay-queue's channel is full */
 #define SCHEDULE_DUE_SPREAD_MS 5000
 
+/* What the timer of a waiting recipient is about (timer.mark). */
+enum { WAITS_FOR_ATTEMPT, WAITS_FOR_DELAY };
+
 int64_t schedule_expires(const struct message *m)
 {
   return m->arrival + (int64_t)sched.settings.lifetime * 1000;
@@ -92,10 +95,12 @@ void schedule_at(struct rcpt *r, int64_t wall)
     rcpt_place(r, RCPT_AT_HELD);
     return;
   }
-  r->at = sched_stamp() + (uint32_t)((wall > sched.wall ? wall - sched.wall : 0) / 1000);
+  r->at = sched_stamp() + (uint32_t)((wall > sched.wall ? wall - sched.wall + 999 : 0) / 1000);
+  r->timer.mark = WAITS_FOR_ATTEMPT;
   if (schedule_delay_wanted(r) && schedule_delay_at(m) > sched.wall &&
       schedule_delay_at(m) < when) {
     when = schedule_delay_at(m);
+    r->timer.mark = WAITS_FOR_DELAY;
   }
   timer_set(&r->timer, monotonic(when));
   rcpt_place(r, RCPT_AT_WAITING);
@@ -196,13 +201,14 @@ static void expired(struct timer *timer)
   }
   switch (r->where) {
   case RCPT_AT_WAITING:
-    if (r->at <= sched_stamp()) {
+    if (r->timer.mark == WAITS_FOR_ATTEMPT || r->at <= sched_stamp()) {
       schedule_now(r, false);
       return;
     }
     if (r->tried || r->told) {
       notice_delay(r);
     }
+    r->timer.mark = WAITS_FOR_ATTEMPT;
     timer_set(&r->timer, sched.now + (int64_t)(r->at - sched_stamp()) * 1000);
     break;
   case RCPT_AT_READY:

@@ -26,6 +26,7 @@ void timer_init(struct timer *timer, enum timer_kind kind)
 {
   timer->place = HEAP_NOWHERE;
   timer->kind = (uint8_t)kind;
+  timer->mark = 0;
 }
 
 void timer_set(struct timer *timer, int64_t when)

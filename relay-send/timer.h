@@ -22,6 +22,7 @@ enum timer_kind {
 struct timer {
   uint32_t place; /* in the heap, HEAP_NOWHERE if not pending */
   uint8_t kind;
+  uint8_t mark; /* the owner's own */
 };
 
 typedef void timer_expired(struct timer *timer);

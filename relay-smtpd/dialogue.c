@@ -12,11 +12,13 @@
 
 #include "command.h"
 #include "clock.h"
+#include "io.h"
 #include "policy.h"
 #include "received.h"
 #include "scan.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 void dialogue_init(struct dialogue *s, const struct rules *rules)
@@ -261,6 +263,19 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
   dispatch(s, &c);
 }
 
+/*
+ * The log is written before a wait, but not before one of a moment: a client
+ * in full flow would cost a write, and a wake-up of multilog, for each reply.
+ */
+static void settle_log(struct dialogue *s, int64_t deadline)
+{
+  int64_t moment = clock_monotonic_ms() + DIALOGUE_LOG_DELAY_MS;
+
+  if (s->log.len > 0 && (moment >= deadline || io_wait(s->in.fd, POLLIN, moment) == -1)) {
+    loglines_flush(&s->log);
+  }
+}
+
 bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
 {
   ssize_t n;
@@ -270,6 +285,7 @@ bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
     s->end = "client-takes-nothing";
     return false;
   }
+  settle_log(s, deadline);
   n = input_read(&s->in, max, deadline);
   if (n > 0) {
     return true;
@@ -344,6 +360,7 @@ void dialogue_run(struct dialogue *s)
   loglines_printf(&s->log, '=', "end reason=%s accepted=%lu refused=%lu ms=%lld", s->end,
                   s->accepted, s->refused, (long long)(clock_monotonic_ms() - s->began));
   reply_flush(&s->out);
+  loglines_flush(&s->log);
   hatch_free(&s->hatch);
   buf_free(&s->message);
   envelope_free(&s->envelope);

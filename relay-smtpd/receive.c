@@ -145,7 +145,8 @@ void receive_message(struct dialogue *s)
   if (refuse_content(&m, reply, sizeof reply)) {
     conclude(&m, reply);
   } else {
-    reply_flush(&s->out); /* the log, and what a client that ran ahead has not been told yet */
+    reply_flush(&s->out); /* what a client that ran ahead has not been told yet */
+    loglines_flush(&s->log);
     if (submit_finish(&m.submit, s->out.fd)) {
       conclude(&m, m.submit.reply);
     } else {

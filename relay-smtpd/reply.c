@@ -38,7 +38,6 @@ void reply_printf(struct reply *r, const char *format, ...)
 
 void reply_flush(struct reply *r)
 {
-  loglines_flush(r->log);
   if (r->len > 0 && !r->broken &&
       io_write_all(r->fd, r->bytes, r->len, clock_monotonic_ms() + r->timeout_ms) < 0) {
     r->broken = true;

@@ -28,7 +28,7 @@ struct reply {
 void reply_line(struct reply *r, const char *text);
 void reply_printf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The log first, so that it has what the client then reacts to. */
+/* Writes what was collected. The log is flushed by whoever waits for long. */
 void reply_flush(struct reply *r);
 
 #endif
