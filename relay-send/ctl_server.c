@@ -6,6 +6,7 @@
 #include "seqpacket.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CTL_CLIENTS_MAX 32
@@ -30,6 +31,7 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
 {
   struct ctl_client *c = LIST_ITEM(channel, struct ctl_client, channel);
 
+  sched_clock();
   if (fd != -1) {
     close(fd);
   }
@@ -87,6 +89,12 @@ int ctl_server_open(int fd)
   return loop_add(&sched.loop, &listener);
 }
 
+/* Until all of the queue is told, an answer about it or an act on it would miss a part. */
+static bool may_go_on(const struct ctl_client *c)
+{
+  return c->working && (sched.told || strcmp(c->request.verb, "stat") == 0);
+}
+
 bool ctl_server_run(void)
 {
   struct list_node *node = clients.next;
@@ -95,7 +103,7 @@ bool ctl_server_run(void)
   while (node != &clients) {
     struct ctl_client *c = LIST_ITEM(node, struct ctl_client, all);
     node = node->next;
-    if (c->working) {
+    if (may_go_on(c)) {
       more |= ctl_walk_step(c);
     }
     channel_flush(&c->channel);

@@ -310,6 +310,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 {
   struct netstring_reader r;
 
+  sched_clock();
   (void)c;
   netstring_open(&r, data, len);
   char verb = len > 2 ? data[2] : '?';

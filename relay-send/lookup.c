@@ -166,6 +166,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 {
   static struct resolve_answer a;
 
+  sched_clock();
   (void)c;
   if (fd != -1) {
     close(fd);
@@ -179,6 +180,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 
 static void closed(struct channel *c)
 {
+  sched_clock();
   channel_close(c);
   have_channel = false;
   stop_failed("the resolver has ended");

@@ -62,6 +62,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 {
   struct netstring_reader r;
 
+  sched_clock();
   (void)c;
   netstring_open(&r, data, len);
   if (dispatch(&r, fd) == -1) {
@@ -74,6 +75,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 
 static void closed(struct channel *c)
 {
+  sched_clock();
   channel_close(c);
   have_channel = false;
   stop_failed("relay-remote has ended");

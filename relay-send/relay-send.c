@@ -74,6 +74,7 @@ static void signal_ready(struct loop_watch *watch, uint32_t events)
 {
   struct signalfd_siginfo info;
 
+  sched_clock();
   (void)events;
   while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
     if (info.ssi_signo == SIGHUP) {

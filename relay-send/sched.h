@@ -39,6 +39,7 @@ struct sched {
 
 extern struct sched sched;
 
+/* Reads now and wall. */
 void sched_clock(void);
 
 /* May attempts start at all? */

@@ -337,6 +337,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
   char verb = 0;
   int result = -1;
 
+  sched_clock();
   if (fd != -1) {
     close(fd);
   }
@@ -360,6 +361,7 @@ static void datagram(struct channel *c, const char *data, size_t len, int fd)
 
 static void closed(struct channel *c)
 {
+  sched_clock();
   lost(LIST_ITEM(c, struct worker, channel));
 }
 

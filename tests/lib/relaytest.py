@@ -6,6 +6,7 @@ ended with it. By hand: BUILD=build tests/system/NAME.py
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -148,6 +149,8 @@ def run(function, root=False, tools=()):
                 if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
                     raise Skip(f"needs {tool} (tests/setup tests)")
             function(test)
+            for relay in test.relays:
+                relay.check_deaths()
         except Skip as reason:
             print(f"skipped: {reason}")
             stack.close()
@@ -162,6 +165,11 @@ def run(function, root=False, tools=()):
                 fail(test, f"{test.failures + 1} of {test.checks} checks")
     print(f"{test.checks} checks, {test.failures} failures")
     sys.exit(1 if test.failures else 0)
+
+
+def ordinary_end(status):
+    """Of a wait status or a signal: not a fault, seccomp's SIGSYS, or a sanitizer's 99."""
+    return status & 127 in (0, signal.SIGKILL, signal.SIGTERM) and status >> 8 != 99
 
 
 class Relay:
@@ -278,6 +286,15 @@ class Relay:
         data = b"".join(f.read_bytes() for f in files if f.exists())
         return subprocess.run(["tai64nlocal"], input=data, capture_output=True,
                               check=True).stdout.decode(errors="replace")
+
+    def check_deaths(self):
+        """No program of it has ended by a sanitizer, or by a signal that no test sends."""
+        logs = self.log("smtpd") + self.log("send")
+        found = re.findall(r".*(?:AddressSanitizer|runtime error:).*", logs)
+        found += [line for line in re.findall(r".*(?:was killed by signal|tcpserver: end \d+ status) \d+", logs)
+                  if not ordinary_end(int(line.split()[-1]))]
+        if found:
+            self.test.check(False, "no program died", "\n".join(found[:20]))
 
     def show_logs(self, lines=25):
         for service in ("smtpd", "send"):

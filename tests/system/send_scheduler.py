@@ -252,6 +252,7 @@ def check_notices(test):
 def check_operator(test):
     send = start(test)
     send.ctl("hold", "tenant:t2")
+    send.pump(lambda: send.notes)
     test.equal(send.notes, {"hold tenant t2": "1"}, "a hold is noted")
     serial, ident = send.message("a@one.test", tenant="t2")
     free, _ = send.message("a@one.test")
@@ -264,6 +265,7 @@ def check_operator(test):
     test.equal(done.stdout, "release: 1 recipients\n", "release says what it did")
     send.pump(lambda: send.of(serial))
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
+    send.pump(lambda: send.notes["hold tenant t2"] == "")
     test.equal(send.notes, {"hold tenant t2": ""}, "the note is forgotten")
     send.connect = lambda w: w.no_session()
     dropped, ident = send.message("a@gone.test")
