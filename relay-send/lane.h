@@ -2,7 +2,7 @@
 #define LANE_H
 
 #include "list.h"
-#include "sched.h"
+#include "scheduler.h"
 #include "timer.h"
 #include "verdict.h"
 #include "window.h"

@@ -3,7 +3,7 @@
 
 #include "dispatch.h"
 #include "list.h"
-#include "sched.h"
+#include "scheduler.h"
 #include "timer.h"
 
 struct domain;

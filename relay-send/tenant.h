@@ -2,7 +2,7 @@
 #define TENANT_H
 
 #include "list.h"
-#include "sched.h"
+#include "scheduler.h"
 
 /*
  * A tenant, and its share of the workers. The dynamic threshold: a tenant may

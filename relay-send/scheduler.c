@@ -1,4 +1,4 @@
-#include "sched.h"
+#include "scheduler.h"
 
 #include "clock.h"
 #include "dispatch_client.h"
