@@ -81,7 +81,8 @@ ifeq ($(MUSL),yes)
 SMTPD_CC = musl-gcc
 SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE
 SMTPD_OBJ = $(O)/musl
-SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o
+SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o
+$(O)/musl/lib/musl_strings.o: SMTPD_CFLAGS += -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns
 else
 SMTPD_CC = $(CC)
 SMTPD_CFLAGS =

@@ -26,7 +26,7 @@ void dialogue_init(struct dialogue *s, const struct rules *rules)
   s->rules = rules;
   s->began = clock_monotonic_ms();
   loglines_init(&s->log, 2, false);
-  s->in.fd = 0;
+  input_open(&s->in, 0);
   s->out.fd = 1;
   s->out.log = &s->log;
   s->out.timeout_ms = rules->timeout_ms;
@@ -264,16 +264,24 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
 }
 
 /*
- * The log is written before a wait, but not before one of a moment: a client
- * in full flow would cost a write, and a wake-up of multilog, for each reply.
+ * One read. The log is written before a wait, but not before one of a moment:
+ * for a client in full flow that would be a write, and a wake-up of multilog,
+ * for each reply.
  */
-static void settle_log(struct dialogue *s, int64_t deadline)
+static ssize_t read_client(struct dialogue *s, size_t max, int64_t deadline)
 {
-  int64_t moment = clock_monotonic_ms() + DIALOGUE_LOG_DELAY_MS;
+  int64_t moment = clock_monotonic_ms() + INPUT_SOON_MS;
 
-  if (s->log.len > 0 && (moment >= deadline || io_wait(s->in.fd, POLLIN, moment) == -1)) {
-    loglines_flush(&s->log);
+  if (moment < deadline && s->in.soon) {
+    ssize_t n = input_read_soon(&s->in, max);
+    if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+      return n;
+    }
+  } else if (moment < deadline && io_wait(s->in.fd, POLLIN, moment) == 0) {
+    return input_read(&s->in, max, deadline);
   }
+  loglines_flush(&s->log);
+  return input_read(&s->in, max, deadline);
 }
 
 bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
@@ -285,8 +293,7 @@ bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
     s->end = "client-takes-nothing";
     return false;
   }
-  settle_log(s, deadline);
-  n = input_read(&s->in, max, deadline);
+  n = read_client(s, max, deadline);
   if (n > 0) {
     return true;
   }

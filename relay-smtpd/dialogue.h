@@ -12,7 +12,6 @@
 /* Limits of one session, each answered by 421 and the end. */
 #define DIALOGUE_ERRORS_MAX 20         /* syntax and order; not what policy refuses */
 #define DIALOGUE_IDLE_COMMANDS_MAX 100 /* since the last message, RCPT not counted */
-#define DIALOGUE_LOG_DELAY_MS 50 /* how long a session's lines may wait for more of them */
 #define DIALOGUE_RCPTS_MAX 20000       /* RCPTs since the last message, of all kinds */
 
 /* One SMTP session. Meant to be static: see input.h. */

@@ -2,8 +2,11 @@
 
 #include "io.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum input_result input_line(struct input *in, const char **line, size_t *len)
@@ -34,19 +37,45 @@ enum input_result input_line(struct input *in, const char **line, size_t *len)
   return INPUT_LINE;
 }
 
-ssize_t input_read(struct input *in, size_t max, int64_t deadline)
+void input_open(struct input *in, int fd)
 {
-  size_t have = in->end - in->start, room;
-  ssize_t n;
+  const struct timeval soon = {.tv_usec = INPUT_SOON_MS * 1000};
 
-  /* What is kept is part of one line, so it is short. */
+  in->fd = fd;
+  in->soon = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) == 0;
+}
+
+/* Moves what is kept, part of one line and so short, to the front; returns the room behind it. */
+static size_t make_room(struct input *in, size_t max)
+{
+  size_t have = in->end - in->start, room = sizeof in->bytes - have;
+
   memmove(in->bytes, in->bytes + in->start, have);
   in->start = 0;
   in->end = have;
-  room = sizeof in->bytes - have;
-  n = io_read(in->fd, in->bytes + have, room < max ? room : max, deadline);
+  return room < max ? room : max;
+}
+
+ssize_t input_read(struct input *in, size_t max, int64_t deadline)
+{
+  size_t room = make_room(in, max);
+  ssize_t n = io_read(in->fd, in->bytes + in->end, room, deadline);
+
   if (n > 0) {
     in->end += (size_t)n;
+  }
+  return n;
+}
+
+ssize_t input_read_soon(struct input *in, size_t max)
+{
+  size_t room = make_room(in, max);
+  ssize_t n = read(in->fd, in->bytes + in->end, room);
+
+  if (n > 0) {
+    in->end += (size_t)n;
+  } else if (n == -1 && errno == EINTR) {
+    errno = EAGAIN;
   }
   return n;
 }
