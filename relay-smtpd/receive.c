@@ -56,7 +56,6 @@ static void begin(struct message *m)
   e->arrival = r.when = clock_wall_ms();
   e->priority = t->priority;
   strcpy(e->tenant, t->tenant);
-  strcpy(e->source, t->source);
   strcpy(e->client, t->client_text);
   strcpy(e->helo, s->helo);
   submit_begin(&m->submit, &s->hatch, &s->message, e, &r, s->declared);

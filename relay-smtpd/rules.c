@@ -138,7 +138,7 @@ static int load_relayclient(struct rules *s)
 
 static int load_tenant(struct rules *s)
 {
-  const char *tenant = getenv("RELAYTENANT"), *source = getenv("RELAYSOURCE");
+  const char *tenant = getenv("RELAYTENANT");
 
   if (tenant) {
     if (!envelope_tenant_valid(tenant, strlen(tenant))) {
@@ -149,12 +149,6 @@ static int load_tenant(struct rules *s)
     ip_tenant(&s->client, s->tenant);
   } else {
     snprintf(s->tenant, sizeof s->tenant, "unknown");
-  }
-  if (source && *source) {
-    if (!envelope_tenant_valid(source, strlen(source))) {
-      return fail("RELAYSOURCE", source, "not 1 to 64 printable characters");
-    }
-    snprintf(s->source, sizeof s->source, "%s", source);
   }
   return 0;
 }

@@ -28,7 +28,6 @@ struct rules {
   bool relay;                      /* RELAYCLIENT is set */
   char suffix[ADDRESS_DOMAIN_MAX]; /* its value */
   char tenant[ENVELOPE_TENANT_SIZE];
-  char source[ENVELOPE_SOURCE_SIZE];
   int priority;
   bool normalize; /* RELAYBARELF=normalize */
 };

@@ -132,6 +132,64 @@ static void recycled(void)
   buf_free(&b);
 }
 
+/* Spoils the content of the record that lies at the start of the last segment's last batch. */
+static void spoil(void)
+{
+  struct store_segment *last = &store.segments[store.count - 1];
+  char name[STORE_NAME_SIZE], page[RECORD_PAGE];
+  char *found;
+  int fd;
+
+  store_name(name, sizeof name, last->number, last->key);
+  fd = openat(store.log, name, O_RDWR);
+  CHECK_INT(pread(fd, page, sizeof page, RECORD_PAGE), sizeof page);
+  found = memmem(page, sizeof page, "content\r\n", 9);
+  CHECK(found != NULL);
+  if (found)
+    CHECK_INT(pwrite(fd, "\0\0\0\0\0\0\0", 7, RECORD_PAGE + (found - page)), 7);
+  close(fd);
+}
+
+/* A crash left heads without their contents. */
+static void torn_content(void)
+{
+  struct buf b = BUF_INIT(1 << 20);
+  struct replay_counts counts;
+  struct index_message *m;
+  struct index x;
+  uint32_t home;
+  int round;
+
+  message(&b, 30, 2, "");
+  CHECK_INT(append(&b, 1), APPEND_OK);
+  home = store.segments[store.count - 1].number;
+  result(&b, 30, "1:0,1:f,1:0,1:0,1:0,1:1,1:0,");
+  CHECK_INT(append(&b, 1), APPEND_OK);
+  reopen(&x, &counts);
+  index_free(&x);
+  message(&b, 30, 2, ""); /* a copy */
+  CHECK_INT(append(&b, 1), APPEND_OK);
+  spoil();
+  for (round = 0; round < 2; round++) { /* in the last segment, then with one behind it */
+    reopen(&x, &counts);
+    m = index_find(&x, 30);
+    CHECK(m && m->segment == home && m->rcpts[0].state == RCPT_FAILED_DUE);
+    CHECK_INT(counts.strays, 1);
+    CHECK_INT(counts.damaged, 0);
+    index_free(&x);
+    message(&b, 40 + (uint64_t)round, 1, round == 0 ? "" : "0:,1:f,2:30,1:1,1:0,");
+    CHECK_INT(append(&b, 1), APPEND_OK);
+  }
+  /* The DSN of round 1, torn: its recipient stays due. */
+  spoil();
+  reopen(&x, &counts);
+  m = index_find(&x, 30);
+  CHECK(m && m->rcpts[0].state == RCPT_FAILED_DUE);
+  CHECK(index_find(&x, 41) == NULL);
+  index_free(&x);
+  buf_free(&b);
+}
+
 int main(void)
 {
   char command[100];
@@ -140,6 +198,7 @@ int main(void)
     return 111;
   life();
   recycled();
+  torn_content();
   store_close(&store);
   snprintf(command, sizeof command, "rm -rf %s", directory);
   CHECK_INT(system(command), 0);

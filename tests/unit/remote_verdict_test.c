@@ -33,9 +33,12 @@ static const struct {
   {STAGE_RCPT, "452 too many", 1, VERDICT_DEFERRED, "4.5.3"},
   {STAGE_RCPT, "550 5.1.1 no", 1, VERDICT_FAILED, "5.1.1"},
   {STAGE_BANNER, "554 5.7.1 blocked", 0, VERDICT_DEFERRED, "4.7.1"},
-  {STAGE_BANNER, "521 no mail", 0, VERDICT_FAILED, "5.3.2"},
+  {STAGE_BANNER, "521 no mail", 0, VERDICT_DEFERRED, "4.3.2"},
+  {STAGE_BANNER, "521 5.7.1 blocked", 0, VERDICT_DEFERRED, "4.7.1"},
   {STAGE_HELO, "550 no", 0, VERDICT_DEFERRED, "4.0.0"},
-  {STAGE_HELO, "556 no", 0, VERDICT_FAILED, "5.1.10"},
+  {STAGE_HELO, "556 no", 0, VERDICT_DEFERRED, "4.1.10"},
+  {STAGE_TLS, "521 no", 0, VERDICT_DEFERRED, "4.3.2"},
+  {STAGE_RCPT, "556 no", 0, VERDICT_FAILED, "5.1.10"},
 };
 
 static void make_reply(struct mxreply *r, const char *text)
