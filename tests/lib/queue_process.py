@@ -261,10 +261,11 @@ class Queue:
         self.result(serial, (rcpt, "d", "250 ok", 1, 0, False))
 
     def fetch(self, serial):
-        """The message's (envelope and content), or None."""
+        """The message's (envelope and content), or None: self.refusal says why."""
         send(self.send_sock, ns("G", serial))
         f, fd = self.answer(b"F")
         assert int(f[1]) == serial
+        self.refusal = f[3].decode()
         if fd == -1:
             return None
         size = os.fstat(fd).st_size
@@ -281,6 +282,9 @@ class Queue:
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)
+        self.wait_killed()
+
+    def wait_killed(self):
         self.process.wait()
         self.shut()
 
@@ -309,11 +313,13 @@ class Queue:
 
 
 def shim(directory):
-    """tests/shim/queue_shim.c, built."""
+    """tests/shim/queue_shim.c, built: what LD_PRELOAD is to be."""
     out = Path(directory) / "queue_shim.so"
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared",
                     str(TOP / "tests/shim/queue_shim.c"), "-o", str(out), "-ldl"], check=True)
-    return str(out)
+    # ASan's runtime must be the first of all; its pwrite() calls the next one, the shim's.
+    linked = subprocess.run(["ldd", program()], capture_output=True, check=True).stdout.decode()
+    return " ".join([w for w in linked.split() if w.startswith("/") and "libasan" in w] + [str(out)])
 
 
 class Checks:

@@ -5,6 +5,7 @@
  * QUEUE_SHIM_FAIL=FILE: while FILE holds "CALL COUNT [BYTES]", the next COUNT
  * calls of CALL (pwrite, fdatasync, fsync) fail: pwrite with ENOSPC after
  * BYTES bytes were written, the syncs with EIO. What is left is written back.
+ * "die 1 BYTES": the next pwrite writes BYTES, then the process is killed.
  *
  * QUEUE_SHIM_TRACE=FILE: appends, for each call that succeeded, a line of
  * NAME PATH [PATH or numbers], for pwrite followed by the bytes.
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +80,8 @@ static int fails(const char *call, long *bytes)
   }
   rewind(f);
   /* After a write that came short, the rest of it fails. */
-  fprintf(f, "%s %ld 0          \n", name, *bytes > 0 ? count : count - 1);
+  fprintf(f, "%s %ld 0          \n", name,
+          *bytes > 0 && strcmp(call, "pwrite") == 0 ? count : count - 1);
   fclose(f);
   return 1;
 }
@@ -96,6 +99,10 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
   ssize_t n;
   REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
 
+  if (path && fails("die", &bytes)) {
+    n = real(fd, data, (size_t)bytes < len ? (size_t)bytes : len, offset);
+    kill(getpid(), SIGKILL);
+  }
   if (path && fails("pwrite", &bytes)) {
     n = bytes > 0 ? real(fd, data, (size_t)bytes < len ? (size_t)bytes : len, offset) : 0;
     if (n > 0) {

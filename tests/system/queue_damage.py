@@ -10,7 +10,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from queue_process import Checks, Client, Queue, body, mint
+from queue_process import Checks, Client, Queue, body, mint, shim
 
 check = Checks()
 SEGMENT = 65536 * 4
@@ -169,10 +169,24 @@ class Load(threading.Thread):
             return
 
 
+def look_at(q, accepted, share):
+    """Of what is there of what was accepted, a share is fetched. How many."""
+    looked = 0
+    for m in list(q.messages.values()):
+        if m.id in accepted and random.random() < share:
+            looked += 1
+            got = q.fetch(m.serial)
+            check(got and got[m.elen:] == accepted[m.id], f"{m.id} is whole: {q.refusal}")
+    return looked
+
+
 def kill_rounds(base, rounds=20):
-    q = Queue(f"{base}/kill", start=False)
+    """kill -9 at any time, every other one in the middle of a write."""
+    trigger = f"{base}/trigger"
+    q = Queue(f"{base}/kill", start=False, env={"LD_PRELOAD": shim(base), "QUEUE_SHIM_FAIL": trigger})
     q.control("queuesegmentbytes", SEGMENT)
     accepted, ended, sent = {}, set(), set()
+    looked = 0
     q.start()
     for i in range(rounds):
         loads = [Load(q, f"t{n}") for n in range(6)]
@@ -183,7 +197,12 @@ def kill_rounds(base, rounds=20):
                 if m.id not in ended and random.random() < 0.7:
                     q.delivered(m.serial)
                     ended.add(m.id)
-        q.kill()
+        if i % 2:
+            with open(trigger, "w") as f:
+                f.write(f"die 1 {random.randrange(100000)}\n")
+            q.wait_killed()
+        else:
+            q.kill()
         for load in loads:
             load.join(10)
             accepted.update(load.accepted)
@@ -193,13 +212,10 @@ def kill_rounds(base, rounds=20):
         lost = set(accepted) - there - ended
         check(not lost, f"round {i}: lost {lost}")
         check(there <= sent | set(accepted), f"round {i}: nothing comes from nowhere")
-    whole = 0
-    for m in list(q.messages.values()):
-        if m.id in accepted:
-            whole += 1
-            check(q.fetch(m.serial)[m.elen:] == accepted[m.id], f"{m.id} is whole")
+        looked += look_at(q, accepted, 0.3)
+    looked += look_at(q, accepted, 1)
     check(not os.listdir(q.dir / "queue/quarantine"), "no damage was seen")
-    print(f"{len(accepted)} accepted, {whole} looked at, {len(ended)} ended")
+    print(f"{len(accepted)} accepted, {looked} looked at, {len(ended)} ended")
     q.kill()
 
 

@@ -29,7 +29,7 @@ CASES = [
   ("banner http", {"banner": b"HTTP/1.1 400 Bad Request\r\n\r\n"}, "Ntb", "garbled"),
   ("banner 554", {"banner": b"554 5.7.1 blocked\r\n"}, "Ntb", "554 5.7.1 blocked"),
   ("banner 421", {"banner": b"421 4.7.0 too many\r\n"}, "Ntb", "421 4.7.0"),
-  ("banner 521", {"banner": b"521 no mail here\r\n"}, "Nfb", "521 no mail"),
+  ("banner 521", {"banner": b"521 no mail here\r\n"}, "Ntb", "521 no mail"),
   ("banner hangs", {"banner": HANG}, "Ntb", "timed out"),
   ("banner closes", {"banner": CLOSE}, "Ntb", "connection was lost"),
   ("banner trickles", {"banner": trickle(b"220 slow slow slow\r\n")}, "Ntb", "timed out"),
@@ -207,15 +207,17 @@ def cancel(remote):
     time.sleep(1.5)
     if mx.messages:
         wrong("a worker without relay-send", "sent a final dot")
-    mx = BadMX({"dot": lambda c: (time.sleep(1), c.sendall(b"250 late\r\n"))})
-    w = remote.worker().open([("mx.example", "127.0.0.1", mx.port)])
-    w.opened()
-    w.start(m)
-    time.sleep(0.3)
-    w.cancel()
-    found, end = w.result()
-    if found[0]["reply"] != "250 late" or not w.dot_told:
-        wrong("cancel after the dot", f"{found} {end}")
+    # Only of a message of more than one piece is it told that the dot is about to be sent.
+    for content, told in ((CONTENT, False), (b"long\r\n" * 30000, True)):
+        mx = BadMX({"dot": lambda c: (time.sleep(1), c.sendall(b"250 late\r\n"))})
+        w = remote.worker().open([("mx.example", "127.0.0.1", mx.port)])
+        w.opened()
+        w.start(Message(RCPTS, content))
+        time.sleep(0.3)
+        w.cancel()
+        found, end = w.result()
+        if found[0]["reply"] != "250 late" or w.dot_told != told:
+            wrong("cancel after the dot", f"{found} {end}")
 
 
 def extensions(remote):

@@ -3,7 +3,10 @@
 messages, lanes, connections, notices and holds, and how it ends."""
 # limit: 240
 import json
+import os
+import resource
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -75,6 +78,13 @@ def check_lane(test):
     test.check(send.asked <= 4, "a host that does not answer is tried by one connection at a time", send.asked)
     row = json.loads(send.ctl("--json", "list", "--limit", "1").stdout)[0]
     test.equal(row["state"], "waiting", "its mail waits")
+    held = send.message("other@down.test")[1]
+    send.ctl("hold", held)
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal((row["ready"], row["waiting"], row["held"]), (0, 50, 1), "stat says the same")
+    send.ctl("drop", held)
+    send.pump(lambda: send.results)
+    send.results.clear()
     before = send.asked
     send.pump(lambda: send.asked > before, 5)
     test.equal(send.asked, before + 1, "then it is probed")
@@ -82,6 +92,8 @@ def check_lane(test):
     send.connect = lambda w: w.greet()
     send.pump(lambda: len(send.results) == 50, 5)
     test.equal(sorted(r.serial for r in send.results), serials, "all of it goes when a probe is greeted")
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal((row["ready"], row["waiting"]), (0, 0), "and stat has nothing left")
 
 
 def check_refused_while_others_work(test):
@@ -132,6 +144,8 @@ def check_connection_ends(test):
         serial, _ = send.message(f"v{n}@old.test")
         send.pump(lambda s=serial: send.of(s))
     test.equal({(r.verdict, r.attempts) for r in send.results}, {("d", 1)}, "nor does a 421 on a kept connection")
+    site = next(r for r in json.loads(send.ctl("--json", "stat").stdout) if r["row"] == "site")
+    test.check(site["window"] >= int(FAST["windowinitial"]), "which does not shrink the window", site)
     send.mx = lambda w: (w.dot(), w.close())
     serial, _ = send.message("w@crash.test")
     send.pump(lambda: send.of(serial))
@@ -297,9 +311,80 @@ def check_settings(test):
     serial, _ = send.message("b@one.test")
     send.pump(lambda: send.of(serial))
     test.equal(send.of(serial)[0].host, "[127.0.0.5]", "HUP takes a new smtproute")
+    (send.directory / "control" / "doublebounceto").write_text("nobody\n")
+    send.signal(signal.SIGHUP)
+    send.pump(lambda: "control/doublebounceto:1" in send.log_text())
+    test.check("stay: control/doublebounceto:1: not an address with a domain" in send.log_text(),
+               "HUP refuses what relay-bounce would refuse")
     other = test.ends(Send(test.path("malformed"), {"retry": "1 x"}))
     test.equal(other.ended(), 100, "a malformed file at start is status 100")
     test.check("control/retry:1" in other.log_text(), "with file and line", other.log_text())
+
+
+def hup(send):
+    before = send.log_text().count("settings read=1")
+    send.signal(signal.SIGHUP)
+    send.pump(lambda: send.log_text().count("settings read=1") > before)
+
+
+def check_outage(test):
+    """HUP while DNS does not answer."""
+    send = start(test)
+    for name in ("kept", "moved"):
+        serial, _ = send.message(f"a@{name}.test")
+        send.pump(lambda s=serial: send.of(s))
+    send.resolve = lambda name: None
+    hup(send)
+    serial, _ = send.message("b@kept.test")
+    send.pump(lambda: send.of(serial))
+    test.equal([r.verdict for r in send.of(serial)], ["d"], "a route that is known is used on while DNS is silent")
+    test.equal(send.questions.count(("m", "kept.test")), 2, "and asked for again")
+    (send.directory / "control" / "smtproutes").write_text("moved.test:[127.0.0.5]\nother.test:host.test\n")
+    hup(send)
+    serial, _ = send.message("b@moved.test")
+    send.pump(lambda: send.of(serial))
+    test.equal([r.host for r in send.of(serial)], ["[127.0.0.5]"], "what smtproutes has moved is forgotten")
+    (send.directory / "control" / "smtproutes").write_text("kept.test:host.test\n")
+    hup(send)
+    send.resolve = lambda name: ("o", 300, "", [(0, name)], [(0, "127.0.0.7")])
+    serial, _ = send.message("c@kept.test")
+    send.pump(lambda: send.of(serial))
+    test.equal([r.host for r in send.of(serial)], ["host.test[127.0.0.7]"],
+               "an answer to the question from before does not count")
+
+
+def check_flush(test, count=2500):
+    """More waits at a domain than a turn takes."""
+    send = start(test, concurrencysite="20", connectionmessages="10000")
+    answer, send.resolve = send.resolve, lambda name: None
+    for n in range(count):
+        send.message(f"u{n}@big.test", fd=False)
+    send.pump(lambda: send.questions)
+    token_answer = answer("big.test")
+    send.resolve = lambda name: token_answer
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal((row["ready"], row["waiting"]), (0, count), "all wait for DNS")
+    hup_questions = len(send.questions)
+    (send.directory / "control" / "smtproutes").write_text("big.test::2525\n")
+    hup(send)
+    send.pump(lambda: len(send.results) == count, 60)
+    test.equal((len(send.results), len(send.questions) - hup_questions), (count, 1), "one answer moves them all")
+
+
+def check_no_descriptor(test):
+    send = start(test)
+    limit = resource.prlimit(send.process.pid, resource.RLIMIT_NOFILE)
+    used = {int(n) for n in os.listdir(f"/proc/{send.process.pid}/fd")}
+    first_free = next(n for n in range(1000) if n not in used)
+    resource.prlimit(send.process.pid, resource.RLIMIT_NOFILE, (first_free, limit[1]))
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.connect(str(send.directory / "run" / "ctl"))
+    send.still(2.5)
+    said = send.log_text().count("unable to accept a connection of relay-ctl")
+    test.check(1 <= said <= 4, "without a descriptor for relay-ctl it rests between its tries", said)
+    resource.prlimit(send.process.pid, resource.RLIMIT_NOFILE, limit)
+    client.close()
+    test.equal(send.ctl("stat").returncode, 0, "and serves it when there is one")
 
 
 def check_end(test):
@@ -358,8 +443,8 @@ def check_memory(test, count=100000):
 
 def main(test):
     for check in (check_delivery, check_deferral, check_lane, check_refused_while_others_work, check_connection_ends,
-                  check_garbage, check_dns, check_expiry, check_notices, check_operator, check_settings, check_end,
-                  check_memory):
+                  check_garbage, check_dns, check_expiry, check_notices, check_operator, check_settings, check_outage,
+                  check_flush, check_no_descriptor, check_end, check_memory):
         check(test)
 
 
