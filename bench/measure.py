@@ -1,7 +1,9 @@
 """Counters and load: bytes on the disk, memory of processes, times from logs, smtp-source."""
+import concurrent.futures
 import os
 import re
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -61,20 +63,29 @@ def smtp_source(port, messages, sessions, size, keep, recipient="rcpt@sink.examp
     subprocess.run([*command, f"{ADDRESS}:{port}"], check=True, stdout=subprocess.DEVNULL)
 
 
+GENERATORS = 4  # runs of smtp-source side by side, so that the end of one is no pause
+
+
 def submit(port, messages, sessions, size, keep, distinct=False):
     """Sends all; with keep, 50 messages a connection. Returns the bytes of the recipients."""
-    batch = 50 * sessions if keep else messages
-    length = 0
-    for start in range(0, messages, batch):
+    sessions = max(1, sessions // GENERATORS)
+    batch = 50 * sessions if keep else -(-messages // GENERATORS)
+    sent, progress = 0, threading.Lock()
+
+    def run(start):
+        nonlocal sent
         count = min(batch, messages - start)
         recipient = f"r{start}@sink.example" if distinct else "rcpt@sink.example"
         smtp_source(port, count, sessions, size, keep, recipient, distinct)
-        length += count * len(recipient)
-        if distinct:
-            length += sum(len(str(n)) for n in range(count))
-        if start // 20000 != (start + count) // 20000:
-            say(f"{start + count} of {messages} messages sent")
-    return length
+        with progress:
+            if sent // 20000 != (sent + count) // 20000:
+                say(f"{sent + count} of {messages} messages sent")
+            sent += count
+        numbers = sum(len(str(n)) for n in range(count)) if distinct else 0
+        return count * len(recipient) + numbers
+
+    with concurrent.futures.ThreadPoolExecutor(GENERATORS) as pool:
+        return sum(pool.map(run, range(0, messages, batch)))
 
 
 def wait_until_taken(sink, goal):
