@@ -39,7 +39,7 @@ PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
 ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
-.PHONY: all check fuzz bench install clean
+.PHONY: all check fuzz bench soak install clean
 all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
 
 # What conf-users and conf-groups say, for relay-start.
@@ -127,6 +127,10 @@ fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 
 bench: all
 	bench/run
+
+SOAK_MINUTES = 60
+soak: all
+	BUILD=$(abspath $(O)) tests/soak $(SOAK_MINUTES)
 
 install: all
 	relay-send/install.sh $(O)

@@ -222,6 +222,16 @@ static const struct sock_filter head[] = {
 #endif
 };
 
+/* New ways to anybody. What is open can still be read and written. */
+static const struct rule sockets[] = {
+  DENY(socket),
+  DENY(connect),
+  DENY(bind),
+  DENY(listen),
+  DENY(accept),
+  DENY(accept4),
+};
+
 #define RULES_MAX 128
 #define SEGMENTS_MAX (2 * RULES_MAX + 1)
 #define PROGRAM_MAX 256 /* a jump is a byte */
@@ -359,7 +369,7 @@ static int install(struct filter *f)
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
-static int confine(bool reader)
+static int confine(bool reader, bool network)
 {
   /* abort() and raise() send a signal to our own pid (glibc by tgkill, musl by tkill). */
   const struct sock_filter own_signals[] = {
@@ -375,6 +385,9 @@ static int confine(bool reader)
   f.overflow = 0;
   ADD_RULES(&f, own);
   ADD_RULES(&f, others);
+  if (!network) {
+    ADD_RULES(&f, sockets);
+  }
 #if defined(CONFINE_SANITIZER)
   /* AddressSanitizer opens /proc/self/maps and log files, and clones, when it reports: the
    * tests' sanitized programs are only kept out of other processes. */
@@ -393,10 +406,15 @@ static int confine(bool reader)
 
 int confine_network(void)
 {
-  return confine(false);
+  return confine(false, true);
 }
 
 int confine_network_reader(void)
 {
-  return confine(true);
+  return confine(true, true);
+}
+
+int confine_compute(void)
+{
+  return confine(false, false);
 }

@@ -10,8 +10,9 @@
  *
  * relay-queue to relay-send:
  *   M  a message, or a part of its recipients (struct dispatch_message, then
- *      dispatch_rcpts): at start for all that is in the queue, then for each
- *      new one as soon as it is durable. The last part of a new one brings
+ *      dispatch_rcpts): at start for all that is in the queue (then several, each
+ *      with its verb, may be in one datagram), then for each new one as soon as
+ *      it is durable. The last part of a new one brings
  *      the fd, to be kept if an attempt starts at once and else closed.
  *   E  all of the queue has been told: deliveries may begin.
  *   F  serial ok text (+ fd): answer to G. ok 0: it could not be read.

@@ -40,6 +40,17 @@ static int is_control(const unsigned char *s, size_t n)
   return (n == 1 && (s[0] < 0x20 || s[0] == 0x7f)) || (n == 2 && s[0] == 0xc2 && s[1] < 0xa0);
 }
 
+/* How many bytes at s are printable ASCII: nearly all that peers say. */
+static size_t plain(const unsigned char *s, size_t len)
+{
+  size_t n = 0;
+
+  while (n < len && s[n] >= 0x20 && s[n] < 0x7f) {
+    n++;
+  }
+  return n;
+}
+
 size_t escape_text(const char *text, size_t len, char *out, size_t size, size_t *written)
 {
   static const char hex[] = "0123456789abcdef";
@@ -47,6 +58,13 @@ size_t escape_text(const char *text, size_t len, char *out, size_t size, size_t 
   size_t taken = 0, at = 0, n, i;
 
   while (taken < len) {
+    n = plain(s + taken, len - taken < size - at ? len - taken : size - at);
+    memcpy(out + at, s + taken, n);
+    at += n;
+    taken += n;
+    if (taken == len) {
+      break;
+    }
     n = character(s + taken, len - taken);
     if (n > 0 && !is_control(s + taken, n)) {
       if (size - at < n) {

@@ -166,13 +166,30 @@ static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char 
   return start + n + 1;
 }
 
+/* "PID < ". Not snprintf(): a message has some twenty lines. */
+static size_t put_head(char *line, pid_t pid, char direction)
+{
+  char digits[24];
+  size_t at = sizeof(digits), n;
+
+  do {
+    digits[--at] = (char)('0' + pid % 10);
+    pid /= 10;
+  } while (pid > 0);
+  n = sizeof(digits) - at;
+  memcpy(line, digits + at, n);
+  line[n++] = ' ';
+  line[n++] = direction;
+  line[n++] = ' ';
+  return n;
+}
+
 void loglines_put(struct loglines *log, char direction, const char *text, size_t len)
 {
   char line[LOGLINES_WRITE_MAX];
   size_t n;
 
-  n = (size_t)snprintf(line, sizeof(line), "%ld %c ", (long)log->pid, direction);
-  n = fill_line(line, n, text, len);
+  n = fill_line(line, put_head(line, log->pid, direction), text, len);
   if (n > sizeof(log->out) - log->len) {
     loglines_flush(log);
   }
@@ -182,6 +199,27 @@ void loglines_put(struct loglines *log, char direction, const char *text, size_t
   }
   memcpy(log->out + log->len, line, n);
   log->len += n;
+}
+
+void logline_str(struct logline *line, const char *s)
+{
+  size_t len = strnlen(s, sizeof(line->text) - line->len);
+
+  memcpy(line->text + line->len, s, len);
+  line->len += len;
+}
+
+void logline_u64(struct logline *line, uint64_t value)
+{
+  char digits[24];
+  size_t at = sizeof(digits);
+
+  digits[--at] = '\0';
+  do {
+    digits[--at] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  logline_str(line, digits + at);
 }
 
 void loglines_printf(struct loglines *log, char direction, const char *format, ...)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -35,6 +36,18 @@ void loglines_init(struct loglines *log, int fd, bool lossy);
 void loglines_put(struct loglines *log, char direction, const char *text, size_t len);
 void loglines_printf(struct loglines *log, char direction, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
+
+/*
+ * A line put together in parts, for those that each message has: printf() is
+ * some ten times slower. What is too much is cut by loglines_put().
+ */
+struct logline {
+  size_t len;
+  char text[2 * LOGLINES_WRITE_MAX];
+};
+
+void logline_str(struct logline *line, const char *s);
+void logline_u64(struct logline *line, uint64_t value);
 
 /* Before every wait. */
 void loglines_flush(struct loglines *log);

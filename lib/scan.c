@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define SAFE_DIGITS 19 /* any number of so many fits into 64 bits */
+
 static bool is_digit(char c)
 {
   return c >= '0' && c <= '9';
@@ -30,6 +32,17 @@ int scan_u64(const char *s, size_t len, uint64_t max, uint64_t *value)
   if (len == 0 || scan_digits(s, len) != len) {
     errno = EINVAL;
     return -1;
+  }
+  if (len <= SAFE_DIGITS) {
+    for (size_t i = 0; i < len; i++) {
+      v = v * 10 + (uint64_t)(s[i] - '0');
+    }
+    if (v > max) {
+      errno = ERANGE;
+      return -1;
+    }
+    *value = v;
+    return 0;
   }
   for (size_t i = 0; i < len; i++) {
     uint64_t digit = (uint64_t)(s[i] - '0');
@@ -120,12 +133,23 @@ bool scan_utf8_valid(const char *s, size_t len)
   return true;
 }
 
+#define BLOCK 64 /* a fixed number, so that compilers make vector code of the loop over it */
+
 bool scan_ascii_only(const char *s, size_t len)
 {
-  for (size_t i = 0; i < len; i++) {
-    if ((unsigned char)s[i] >= 0x80) {
+  unsigned char all = 0;
+  size_t i = 0;
+
+  for (; i + BLOCK <= len; i += BLOCK) {
+    for (size_t j = 0; j < BLOCK; j++) {
+      all |= (unsigned char)s[i + j];
+    }
+    if (all >= 0x80) {
       return false;
     }
   }
-  return true;
+  for (; i < len; i++) {
+    all |= (unsigned char)s[i];
+  }
+  return all < 0x80;
 }

@@ -25,8 +25,11 @@
  *   worker to relay-send:
  *     O  host ms extensions n: connected to host n of the open's list, and
  *        greeted; before the first R. host is its name for people.
- *     N  outcome: no session could be had at all (rcpt is 0). The worker ends.
+ *     N  outcome: no session could be had at all (rcpt is 0); always a deferral.
+ *        The worker ends.
  *     D  token: the final dot is about to be sent; X comes too late from here.
+ *        Not sent for a message of one piece (WORK_PIECE_BYTES): its dot may
+ *        have been sent at any time after J.
  *     R  token n, then n outcomes: some recipients of the transaction.
  *     E  token keep dsn stale ms_mail ms_rcpt ms_dot bytes: all outcomes are
  *        told. keep 0: the connection is over and the worker ends. dsn 1: the
@@ -39,6 +42,8 @@
  */
 #define WORK_HOSTS_MAX 5 /* addresses tried in an attempt */
 #define WORK_RCPTS_MAX 100 /* recipients in a transaction; RFC 5321 4.5.3.1.8 */
+#define WORK_WORKERS_MAX 10000 /* at a time: the most that control/concurrencyremote can say */
+#define WORK_PIECE_BYTES (128 << 10) /* of content, read and written at a time */
 
 struct work_host {
   char name[256]; /* "" for an address literal */

@@ -148,20 +148,14 @@ static int progress(const struct outcome *o)
 static void sum_up(struct outcome *sum, const struct outcome *tries, uint32_t count)
 {
   uint32_t best = 0;
-  bool all_failed = true;
   size_t len;
 
   for (uint32_t i = 0; i < count; i++) {
     if (progress(&tries[i]) > progress(&tries[best])) {
       best = i;
     }
-    all_failed = all_failed && tries[i].verdict == VERDICT_FAILED;
   }
   *sum = tries[best];
-  if (sum->verdict == VERDICT_FAILED && !all_failed) {
-    sum->verdict = VERDICT_DEFERRED;
-    sum->status[0] = '4';
-  }
   for (uint32_t i = 0; i < count; i++) {
     len = strlen(sum->reply);
     if (i != best) {

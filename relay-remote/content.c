@@ -79,12 +79,20 @@ int content_header_is_ascii(struct transaction *t)
   return 1;
 }
 
-/* "a worker that has lost its relay-send sends no final dot" */
-static int tell_dot(struct transaction *t)
+/*
+ * What is before the final dot. A worker that has lost its relay-send sends
+ * none, and X is heard for the last time; a message of one piece goes without
+ * D (work.h), which would wake relay-send for nothing.
+ */
+static int before_dot(struct transaction *t)
 {
   struct buf b = BUF_INIT(64);
   int result;
 
+  if (t->job->content_len <= WORK_PIECE_BYTES) {
+    t->s->wire.past_dot = true;
+    return 0;
+  }
   result = netstring_put_str(&b, "D") == -1 || netstring_put_u64(&b, t->job->token) == -1 ||
                wire_tell(&t->s->wire, &b) == -1
              ? -1
@@ -125,9 +133,8 @@ int content_send(struct transaction *t)
     if (done == total) {
       n += body_end(&body, encoded + n);
     }
-    /* relay-send was heard a moment ago, in the wait for 354, if this is the first chunk. */
-    if ((done > len && wire_listen(&t->s->wire) == -1) || check_silence(t) == -1 ||
-        (done == total && tell_dot(t) == -1) ||
+    if (wire_listen(&t->s->wire) == -1 || check_silence(t) == -1 ||
+        (done == total && before_dot(t) == -1) ||
         wire_write(&t->s->wire, encoded, n,
                    clock_monotonic_ms() + (int64_t)t->s->open.timeouts.block * 1000) == -1) {
       return -1;

@@ -78,13 +78,13 @@ static bool is_too_many(int code, const char *status, bool others_accepted)
   return code == 552 && others_accepted && strncmp(status, "5.2.", 4) != 0;
 }
 
-/* A 5xx before MAIL speaks of us or of the host, not of a message: only RFC 7504 says for good. */
+/*
+ * A 5xx before MAIL speaks of us or of the host, not of a message. 521 (RFC 7504) is no
+ * exception: blocklists use it too, and one must not return everybody's mail.
+ */
 static bool is_final(enum stage stage, int code)
 {
-  if (stage == STAGE_BANNER || stage == STAGE_HELO || stage == STAGE_TLS) {
-    return code == 521 || code == 556;
-  }
-  return code / 100 == 5;
+  return code / 100 == 5 && stage != STAGE_BANNER && stage != STAGE_HELO && stage != STAGE_TLS;
 }
 
 void judge_reply(struct outcome *o, enum stage stage, const struct mxreply *r, bool others_accepted)

@@ -28,11 +28,11 @@
 #include <unistd.h>
 
 #define CONTROL_FD 7
-#define WORKERS_DEFAULT 500
-#define WORKERS_MAX 20000 /* each is a process with a socket to relay-send */
+/* How many there are is relay-send's to say. It hears of an end before it is reaped here. */
+#define WORKERS_MAX (WORK_WORKERS_MAX + 1000)
 #define REQUEST_MAX 64    /* bytes in a W */
 
-static uint64_t workers_max = WORKERS_DEFAULT, workers;
+static uint64_t workers;
 static pid_t resolver_pid;
 
 _Noreturn static void die(const char *what)
@@ -87,6 +87,9 @@ static void reap(void)
   pid_t pid;
 
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    if (pid == resolver_pid && status == 0) {
+      exit(EXIT_OK); /* its channel was closed: relay-send has ended, and so do we */
+    }
     if (pid == resolver_pid) {
       report_fatal("the resolver has ended (status %d)", status);
       exit(EXIT_TEMPORARY);
@@ -101,6 +104,9 @@ static void reap(void)
 static void tell(const struct buf *b, int fd)
 {
   if (seqpacket_send_by(CONTROL_FD, b->data, b->len, fd, IO_FOREVER) == -1) {
+    if (errno == EPIPE || errno == ECONNRESET) {
+      exit(EXIT_OK); /* relay-send has ended, and so do we */
+    }
     die("write to relay-send");
   }
 }
@@ -149,8 +155,8 @@ static void start_worker(uint64_t token)
   int fds[2];
   pid_t pid;
 
-  if (workers >= workers_max) {
-    refuse_worker(token, "as many workers as control/concurrencyremote allows");
+  if (workers >= WORKERS_MAX) {
+    refuse_worker(token, "more delivery processes than there can be");
     return;
   }
   if (seqpacket_pair(fds) == -1) {
@@ -261,7 +267,6 @@ int main(int argc, char **argv)
     die("enter the relay's directory");
   }
   check_control(dns_config_read(&config));
-  check_control(control_u64("concurrencyremote", 1, WORKERS_MAX, &workers_max));
   if (domain) {
     return probe_domain(domain, &config);
   }

@@ -11,6 +11,7 @@
 struct session {
   struct wire wire;
   struct loglines log;
+  int64_t lines_since; /* no line in it is older */
   struct work_open open;
   struct mxreply reply;
   struct smtp_offer offer;      /* what EHLO offered */

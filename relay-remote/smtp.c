@@ -281,9 +281,6 @@ static void do_content(struct transaction *t)
     explain_broken_content(t, s->wire.past_dot ? STAGE_DOT : STAGE_DATA, errno);
     return;
   }
-  loglines_printf(&s->log, '=', "content id=%s bytes=%llu%s", t->job->id,
-                  (unsigned long long)t->end.bytes,
-                  t->has_8bit && !s->offer.eightbitmime ? " 8bit=unchanged" : "");
   if (session_reply(s, s->open.timeouts.dot, &t->end.ms_dot) == -1) {
     break_off(t, STAGE_DOT, errno);
     return;
@@ -328,8 +325,10 @@ static void attempt(struct transaction *t)
   dialogue(t, &the_batch);
 }
 
-static void log_delivery(const struct transaction *t)
+/* True: everything was delivered, and the connection goes on. */
+static bool log_delivery(const struct transaction *t, int64_t now)
 {
+  const struct session *s = t->s;
   uint32_t counts[3] = {0};
 
   for (uint32_t i = 0; i < t->job->rcpt_count && !t->end.stale; i++) {
@@ -338,16 +337,20 @@ static void log_delivery(const struct transaction *t)
   }
   loglines_printf(&t->s->log, '=',
                   "deliver id=%s host=%s rcpts=%u delivered=%u deferred=%u failed=%u bytes=%llu "
-                  "ms=%lld%s",
-                  t->job->id, t->s->host, t->job->rcpt_count, counts[0], counts[1], counts[2],
-                  (unsigned long long)t->end.bytes, (long long)(clock_monotonic_ms() - t->started),
+                  "ms=%lld mail=%lld rcpt=%lld dot=%lld%s%s",
+                  t->job->id, s->host, t->job->rcpt_count, counts[0], counts[1], counts[2],
+                  (unsigned long long)t->end.bytes, (long long)(now - t->started),
+                  (long long)t->end.ms_mail, (long long)t->end.ms_rcpt, (long long)t->end.ms_dot,
+                  t->end.bytes > 0 && t->has_8bit && !s->offer.eightbitmime ? " 8bit=unchanged" : "",
                   t->end.stale ? " stale" : "");
+  return counts[0] == t->job->rcpt_count && t->end.keep;
 }
 
 void session_transaction(struct session *s)
 {
   struct transaction *t = &the_transaction;
   struct outcome model;
+  int64_t now;
 
   t->s = s;
   t->job = &s->wire.job;
@@ -355,6 +358,7 @@ void session_transaction(struct session *s)
   t->accepted_count = 0;
   t->mail_accepted = false;
   t->started = clock_monotonic_ms();
+  s->lines_since = s->log.len > 0 ? s->lines_since : t->started;
   memset(t->decided, 0, sizeof(t->decided));
   memset(t->accepted, 0, sizeof(t->accepted));
   t->end = (struct work_end){.token = t->job->token, .ms_mail = -1, .ms_rcpt = -1, .ms_dot = -1};
@@ -369,8 +373,10 @@ void session_transaction(struct session *s)
   /* Bytes that answer nothing would be taken for the next transaction's replies. */
   s->usable = s->usable && !t->end.stale && !wire_unsolicited(&s->wire);
   t->end.keep = s->usable;
-  log_delivery(t);
-  loglines_flush(&s->log); /* before relay-send's own line about it */
+  now = clock_monotonic_ms();
+  if (!log_delivery(t, now) || now - s->lines_since >= WIRE_LOG_DELAY_MS) {
+    loglines_flush(&s->log); /* before relay-send's own line about a trouble */
+  }
   if (!s->wire.gone && transaction_tell(t) == -1) {
     s->usable = false;
   }

@@ -7,7 +7,7 @@
  * One message to some recipients on one connection. Recipients are counted as
  * in the job, from 0; outcomes are told with their index in the envelope.
  */
-#define CONTENT_CHUNK (128 << 10) /* bytes of content read and written at a time */
+#define CONTENT_CHUNK WORK_PIECE_BYTES /* bytes of content read and written at a time */
 
 struct transaction {
   struct session *s;
@@ -34,7 +34,7 @@ int content_load(struct transaction *t);
 /* Is every byte of the header ASCII? 1, 0, or -1 with errno. */
 int content_header_is_ascii(struct transaction *t);
 
-/* Sends the content and its final dot, telling relay-send D before. */
+/* Sends the content and its final dot, telling relay-send D before it if work.h says so. */
 int content_send(struct transaction *t);
 
 /* Gives what is undecided the verdict that is in model. */

@@ -6,14 +6,19 @@
 #include "seqpacket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-/* A session's lines are held back this long, so that a message to a fast MX costs one write. */
-#define LOG_DELAY_MS 50
+/*
+ * A reply that is waited for is first waited for by recv() alone, so long: most
+ * come sooner, and cost no poll(). relay-send is heard that much later.
+ */
+#define MX_ALONE_MS 50
 
 void wire_init(struct wire *w, int channel, struct loglines *log)
 {
@@ -92,8 +97,8 @@ static int poll_both(struct wire *w, struct pollfd p[2], int64_t deadline)
       return -1;
     }
     wait = left > INT_MAX ? INT_MAX : left;
-    if (w->log->len > 0 && wait > LOG_DELAY_MS) {
-      wait = LOG_DELAY_MS;
+    if (w->log->len > 0 && wait > WIRE_LOG_DELAY_MS) {
+      wait = WIRE_LOG_DELAY_MS;
     }
     n = poll(p, 2, (int)wait);
     if (n > 0) {
@@ -149,6 +154,18 @@ static int finish_connect(struct wire *w, int64_t deadline)
   return error ? -1 : 0;
 }
 
+/* It blocks from here on, for MX_ALONE_MS, wherever MSG_DONTWAIT does not say otherwise. */
+static int set_blocking(int fd)
+{
+  struct timeval t = {.tv_usec = MX_ALONE_MS * 1000};
+  int flags = fcntl(fd, F_GETFL);
+
+  if (flags == -1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == -1) {
+    return -1;
+  }
+  return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, int port,
                  int64_t deadline)
 {
@@ -165,7 +182,8 @@ int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, i
   ip_to_sockaddr(ip, port, &sa, &len);
   if (bind_source(w->mx, source) == 0 &&
       (connect(w->mx, (struct sockaddr *)&sa, len) == 0 ||
-       (errno == EINPROGRESS && finish_connect(w, deadline) == 0))) {
+       (errno == EINPROGRESS && finish_connect(w, deadline) == 0)) &&
+      set_blocking(w->mx) == 0) {
     return 0;
   }
   saved = errno;
@@ -182,7 +200,8 @@ void wire_close(struct wire *w)
   w->mx = -1;
 }
 
-static int read_mx(struct wire *w)
+/* flags 0: waits MX_ALONE_MS at most. 0 also when nothing came. */
+static int read_mx(struct wire *w, int flags)
 {
   ssize_t n;
 
@@ -193,7 +212,7 @@ static int read_mx(struct wire *w)
     w->in_len -= w->in_pos;
     w->in_pos = 0;
   }
-  n = read(w->mx, w->in + w->in_len, sizeof(w->in) - w->in_len);
+  n = recv(w->mx, w->in + w->in_len, sizeof(w->in) - w->in_len, flags);
   if (n > 0) {
     w->in_len += (size_t)n;
     return 0;
@@ -215,7 +234,7 @@ int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline)
   ssize_t n;
 
   while (len > 0) {
-    n = send(w->mx, data, len, MSG_NOSIGNAL);
+    n = send(w->mx, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) {
       data += n;
       len -= (size_t)n;
@@ -229,11 +248,18 @@ int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline)
     }
     events = (short)(w->in_len - w->in_pos < sizeof(w->in) ? POLLIN | POLLOUT : POLLOUT);
     if (wait_mx(w, events, &ready, deadline) == -1 ||
-        ((ready & POLLIN) && (events & POLLIN) && read_mx(w) == -1)) {
+        ((ready & POLLIN) && (events & POLLIN) && read_mx(w, MSG_DONTWAIT) == -1)) {
       return -1;
     }
   }
   return 0;
+}
+
+static int wait_and_read(struct wire *w, int64_t deadline)
+{
+  short ready;
+
+  return wait_mx(w, POLLIN, &ready, deadline) == -1 ? -1 : read_mx(w, MSG_DONTWAIT);
 }
 
 int wire_reply(struct wire *w, struct mxreply *r, int64_t deadline,
@@ -241,15 +267,16 @@ int wire_reply(struct wire *w, struct mxreply *r, int64_t deadline,
 {
   enum mxreply_result result;
   size_t used;
-  short ready;
 
   mxreply_reset(r);
+  if (w->in_pos == w->in_len && read_mx(w, 0) == -1) {
+    return -1;
+  }
   for (;;) {
-    if (w->in_pos == w->in_len &&
-        (wait_mx(w, POLLIN, &ready, deadline) == -1 || read_mx(w) == -1)) {
-      return -1;
-    }
     if (w->in_pos == w->in_len) {
+      if (wait_and_read(w, deadline) == -1) {
+        return -1;
+      }
       continue;
     }
     result = mxreply_feed(r, w->in + w->in_pos, w->in_len - w->in_pos, &used);

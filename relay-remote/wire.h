@@ -7,13 +7,16 @@
 
 /*
  * The two sockets of a worker: the MX and relay-send. Every wait for the MX
- * listens to relay-send too. Functions return 0, or -1 with errno as judge.h
+ * of more than a moment listens to relay-send too. Functions return 0, or -1 with errno as judge.h
  * lists; all deadlines are on clock_monotonic_ms().
  */
 #define WIRE_IN_SIZE 16384
 
+/* A session's lines are held back so long, so that messages to a fast MX share a write. */
+#define WIRE_LOG_DELAY_MS 50
+
 struct wire {
-  int mx; /* non-blocking; -1 when there is no connection */
+  int mx; /* -1 when there is no connection */
   char in[WIRE_IN_SIZE];
   size_t in_pos, in_len; /* what the MX has sent and nobody has taken */
 

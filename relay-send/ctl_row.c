@@ -88,10 +88,12 @@ void ctl_row_relay(struct ctl_client *c)
   begin(c, "relay");
   put_number(c, "messages", (int64_t)sched.messages);
   put_number(c, "recipients", (int64_t)total);
-  put_number(c, "ready", (int64_t)sched.places[RCPT_AT_READY]);
+  /* As ctl_state() has it: what is ready at a lane that backs off waits. */
+  put_number(c, "ready", (int64_t)(sched.places[RCPT_AT_READY] - sched.backing_off));
   put_number(c, "active", (int64_t)sched.places[RCPT_AT_ACTIVE]);
   put_number(c, "waiting",
-             (int64_t)(sched.places[RCPT_AT_WAITING] + sched.places[RCPT_AT_LOOKUP]));
+             (int64_t)(sched.places[RCPT_AT_WAITING] + sched.places[RCPT_AT_LOOKUP] +
+                       sched.backing_off));
   put_number(c, "held", (int64_t)sched.places[RCPT_AT_HELD]);
   put_number(c, "dsn_due", (int64_t)(sched.places[RCPT_AT_DUE] + sched.places[RCPT_AT_NOTICE]));
   put_number(c, "workers", workers_count());

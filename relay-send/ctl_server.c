@@ -5,16 +5,19 @@
 #include "report.h"
 #include "seqpacket.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CTL_CLIENTS_MAX 32
+#define CTL_REST_MS 1000 /* without a free descriptor */
 
 static struct list_node clients;
 static unsigned count;
 static uint64_t last_number;
 static struct loop_watch listener;
+static struct timer rest;
 
 static void client_free(struct ctl_client *c)
 {
@@ -50,10 +53,17 @@ static void closed(struct channel *channel)
 
 static void accept_client(struct loop_watch *watch, uint32_t events)
 {
-  int fd = seqpacket_accept(watch->fd);
+  int fd = seqpacket_accept(watch->fd), error = errno;
 
   (void)events;
+  sched_clock();
   if (fd == -1) {
+    if (error != EAGAIN && error != EINTR && error != ECONNABORTED) {
+      /* The listener stays ready: looking again at once would be all that the scheduler does. */
+      report_warning("unable to accept a connection of relay-ctl: %s", strerror(error));
+      loop_change(&sched.loop, &listener, 0);
+      timer_set(&rest, sched.now + CTL_REST_MS);
+    }
     return;
   }
   if (count >= CTL_CLIENTS_MAX) {
@@ -78,12 +88,15 @@ static void accept_client(struct loop_watch *watch, uint32_t events)
 
 static void expired(struct timer *timer)
 {
-  (void)timer; /* it has woken the loop, which goes on with every request */
+  if (timer == &rest) {
+    loop_change(&sched.loop, &listener, EPOLLIN);
+  } /* a client's has woken the loop, which goes on with every request */
 }
 
 int ctl_server_open(int fd)
 {
   timer_handler(TIMER_CTL, expired);
+  timer_init(&rest, TIMER_CTL);
   list_head_init(&clients);
   listener = (struct loop_watch){.fd = fd, .events = EPOLLIN, .ready = accept_client};
   return loop_add(&sched.loop, &listener);

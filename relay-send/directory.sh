@@ -6,6 +6,11 @@ set -eu
 mkdir -p "$1" "$1/control" "$1/run" "$1/queue"
 chmod 755 "$1" "$1/control" "$1/run"
 chmod 700 "$1/queue"
+owner=$(sed -n 2p conf-users) group=$(sed -n 2p conf-groups)
 if [ "$(id -u)" = 0 ]; then
-  chown "$(sed -n 2p conf-users):$(sed -n 2p conf-groups)" "$1/queue"
+  if [ -n "${DESTDIR:-}" ] && ! getent passwd "$owner" >/dev/null; then
+    echo "There is no user $owner here: who unpacks this gives $1/queue to $owner:$group." >&2
+  else
+    chown "$owner:$group" "$1/queue"
+  fi
 fi

@@ -19,14 +19,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FRESH_MAX CHANNEL_READS_PER_TURN
+/*
+ * Descriptors that came with M and whose message has not been tried yet, oldest
+ * first: in a burst it waits a moment for a connection, and asking for it again
+ * (G) would have relay-queue read and copy it.
+ */
+#define FRESH_MAX 256
+#define FRESH_BYTES (8 << 20)
+#define FRESH_MS 1000
 
 static struct channel channel;
-static struct {
-  uint64_t serial;
-  int fd;
+static struct fresh {
+  uint64_t serial, bytes;
+  int64_t came;
+  int fd; /* -1 when it was taken */
 } fresh[FRESH_MAX];
-static unsigned fresh_count;
+static unsigned fresh_first, fresh_count;
+static uint64_t fresh_bytes;
 
 /* A message of more recipients than a datagram takes, until its last part. */
 struct partial {
@@ -94,39 +103,63 @@ void dispatch_client_last(uint64_t token, uint64_t serial, uint32_t rcpt)
   buf_free(&b);
 }
 
+static void fresh_taken(struct fresh *f)
+{
+  f->fd = -1;
+  fresh_bytes -= f->bytes;
+}
+
 int dispatch_client_fresh(uint64_t serial)
 {
   for (unsigned i = 0; i < fresh_count; i++) {
-    if (fresh[i].serial == serial && fresh[i].fd != -1) {
-      int fd = fresh[i].fd;
-      fresh[i].fd = -1;
+    struct fresh *f = &fresh[(fresh_first + i) % FRESH_MAX];
+    if (f->serial == serial && f->fd != -1) {
+      int fd = f->fd;
+      fresh_taken(f);
       return fd;
     }
   }
   return -1;
 }
 
-void dispatch_client_turn(void)
+static void fresh_drop_first(void)
 {
-  while (fresh_count > 0) {
-    if (fresh[--fresh_count].fd != -1) {
-      close(fresh[fresh_count].fd);
-    }
+  struct fresh *f = &fresh[fresh_first];
+
+  if (f->fd != -1) {
+    close(f->fd);
+    fresh_taken(f);
   }
+  fresh_first = (fresh_first + 1) % FRESH_MAX;
+  fresh_count--;
+}
+
+int dispatch_client_turn(void)
+{
+  while (fresh_count > 0 && (fresh[fresh_first].fd == -1 || fresh_bytes > FRESH_BYTES ||
+                             sched.now - fresh[fresh_first].came >= FRESH_MS)) {
+    fresh_drop_first();
+  }
+  return fresh_count > 0 ? (int)(fresh[fresh_first].came + FRESH_MS - sched.now) : -1;
 }
 
 static void keep_fresh(const struct dispatch_message *m, int fd)
 {
+  uint64_t len = m->envelope_len + m->content_len;
+
   if (fd == -1) {
     return;
   }
-  if (fresh_count == FRESH_MAX ||
-      memfd_check(fd, (off_t)(m->envelope_len + m->content_len)) == -1) {
+  if (memfd_check(fd, (off_t)len) == -1) {
     close(fd);
     return;
   }
-  fresh[fresh_count].serial = m->serial;
-  fresh[fresh_count++].fd = fd;
+  if (fresh_count == FRESH_MAX) {
+    fresh_drop_first();
+  }
+  fresh[(fresh_first + fresh_count++) % FRESH_MAX] =
+    (struct fresh){.serial = m->serial, .bytes = len, .came = sched.now, .fd = fd};
+  fresh_bytes += len;
 }
 
 static void take_message(const struct dispatch_message *head, const struct dispatch_rcpt *rcpts,
@@ -180,7 +213,7 @@ static int add_part(const struct dispatch_message *head, const struct dispatch_r
   return 0;
 }
 
-/* -1: garbled; the fd is then still the caller's. */
+/* One M; behind one with an fd nothing may follow. -1: garbled; the fd is then still the caller's. */
 static int told_message(struct netstring_reader *r, int fd)
 {
   static struct dispatch_rcpt rcpts[DISPATCH_RCPTS_PER_PART];
@@ -196,7 +229,7 @@ static int told_message(struct netstring_reader *r, int fd)
       return -1;
     }
   }
-  if (netstring_end(r) == -1 || head.rcpts_total == 0) {
+  if (r->bad || (fd != -1 && netstring_end(r) == -1) || head.rcpts_total == 0) {
     return -1;
   }
   if (head.last && here == head.rcpts_total) {
@@ -209,6 +242,18 @@ static int told_message(struct netstring_reader *r, int fd)
     free(whole);
   }
   return result == 1 && fd != -1 ? -1 : result == 1 ? 0 : result;
+}
+
+/* At start relay-queue puts several into a datagram. */
+static int told_messages(struct netstring_reader *r, int fd)
+{
+  int result = told_message(r, fd);
+  char verb;
+
+  while (result == 0 && netstring_more(r)) {
+    result = netstring_get_char(r, &verb) == 0 && verb == 'M' ? told_message(r, -1) : -1;
+  }
+  return result;
 }
 
 static int told_fd(struct netstring_reader *r, int fd)
@@ -287,7 +332,7 @@ static int dispatch(struct netstring_reader *r, int fd)
   netstring_get_char(r, &verb);
   switch (verb) {
   case 'M':
-    return told_message(r, fd);
+    return told_messages(r, fd);
   case 'F':
     return told_fd(r, fd);
   case 'D':

@@ -19,11 +19,12 @@ void dispatch_client_fetch(uint64_t serial);                                   /
 void dispatch_client_last(uint64_t token, uint64_t serial, uint32_t rcpt);     /* Y */
 
 /*
- * The fd that came with a new message, if an attempt starts in the same turn
- * of the loop: the caller's, -1 if there is none. What nobody has taken is
- * closed by dispatch_client_turn().
+ * The fd that came with a new message, if its first attempt starts within a
+ * second or so: the caller's, -1 if there is none (any more). What nobody has
+ * taken is closed by dispatch_client_turn(), which says when to call it again
+ * (ms, -1: never).
  */
 int dispatch_client_fresh(uint64_t serial);
-void dispatch_client_turn(void);
+int dispatch_client_turn(void);
 
 #endif

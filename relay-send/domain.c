@@ -16,6 +16,7 @@
 #define DOMAIN_TTL_MAX 86400
 #define DOMAIN_NEGATIVE_MAX 3600
 #define DOMAIN_STALE_MS 3600000 /* how long a route is used when DNS no longer answers */
+#define DOMAIN_FLUSH_MAX 1000   /* recipients sent on in a turn */
 #define DOMAIN_FLUSH_MS 20      /* until a flush that stopped for a full channel goes on */
 
 struct list domains;
@@ -43,31 +44,22 @@ static void domain_free(struct domain *d)
   free(d);
 }
 
-/* Sends the waiting ones on, as far as relay-queue's channel takes what comes of it. */
+/* Sends the waiting ones on, a part a turn, as far as relay-queue's channel takes what comes of it. */
 static void flush(struct domain *d)
 {
-  struct list_node waiting, *node;
+  /* Counted first: schedule_now() may bring one back here. */
+  uint32_t most = d->waiting_count < DOMAIN_FLUSH_MAX ? d->waiting_count : DOMAIN_FLUSH_MAX;
 
-  /* Taken off first: schedule_now() may bring one back here. */
-  list_head_init(&waiting);
-  while (!list_head_empty(&d->waiting)) {
-    node = d->waiting.next;
-    list_unlink(node);
-    list_link(&waiting, node);
-  }
-  d->waiting_count = 0;
   d->users++;
-  while (!list_head_empty(&waiting)) {
-    struct rcpt *r = LIST_ITEM(waiting.next, struct rcpt, link);
-    list_unlink(&r->link);
-    if (sched_results_full()) {
-      list_link(&d->waiting, &r->link);
-      d->waiting_count++;
-      timer_set(&d->timer, sched.now + DOMAIN_FLUSH_MS);
-    } else {
-      timer_clear(&r->timer);
-      schedule_now(r, false);
-    }
+  for (uint32_t n = 0; n < most && !sched_results_full(); n++) {
+    struct rcpt *r = LIST_ITEM(d->waiting.next, struct rcpt, link);
+    domain_leave(r);
+    timer_clear(&r->timer);
+    schedule_now(r, false);
+  }
+  if (d->waiting_count > 0) {
+    /* Not now: timer_run() of this turn would come back at once. */
+    timer_set(&d->timer, sched.now + (sched_results_full() || sched.stopping ? DOMAIN_FLUSH_MS : 1));
   }
   domain_release(d);
 }
@@ -78,7 +70,8 @@ static void expired(struct timer *timer)
 
   if (d->users == 0 && !d->token) {
     domain_free(d);
-  } else if (d->waiting_count > 0 && (d->state == DOMAIN_OK || d->state == DOMAIN_FAILED)) {
+  } else if (d->waiting_count > 0 &&
+             (d->state == DOMAIN_OK || (d->state == DOMAIN_FAILED && d->expires > sched.now))) {
     flush(d);
   } else if (d->waiting_count > 0) {
     domain_ask(d, rcpt_message(LIST_ITEM(d->waiting.next, struct rcpt, link))->tenant);
@@ -162,18 +155,42 @@ void domain_retry(struct domain *d)
   }
 }
 
-void domain_forget_all(void)
+static bool same_name(const char *a, const char *b)
+{
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Do the new settings lead its mail elsewhere, or make another site of where it goes? */
+static bool moved(const struct domain *d, const struct settings *old)
+{
+  const struct route *route = d->route;
+  struct route_plan was, is;
+
+  route_plan(&old->smtproutes, d->name, &was);
+  route_plan(&sched.settings.smtproutes, d->name, &is);
+  if (was.kind != is.kind || was.port != is.port || strcmp(was.name, is.name) != 0) {
+    return true;
+  }
+  const char *host = route && route->count > 0 ? route->names + route->hosts[0].name : "";
+  return *host && !same_name(sitemap_find(&old->sitemap, host),
+                             sitemap_find(&sched.settings.sitemap, host));
+}
+
+void domain_settings_changed(const struct settings *old)
 {
   for (struct list_node *node = domains.head.next; node != &domains.head; node = node->next) {
     struct domain *d = LIST_ITEM(node, struct domain, all);
-    d->state = DOMAIN_UNKNOWN;
     d->failures = 0;
-    if (d->waiting_count > 0) {
-      timer_set(&d->timer, sched.now);
-    } else if (d->users == 0) {
+    d->expires = d->retry_at = sched.now;
+    if (moved(d, old)) {
+      lookup_forget(d); /* the answer would be to the old question */
+      d->state = DOMAIN_UNKNOWN;
+    }
+    if (d->waiting_count > 0 || (d->users == 0 && d->state != DOMAIN_OK)) {
       timer_set(&d->timer, sched.now);
     }
   }
+  lookup_more();
 }
 
 void domain_ask_all(void)

@@ -59,8 +59,11 @@ void domain_leave(struct rcpt *r);
 void domain_ask(struct domain *d, struct tenant *t);
 /* Asks what waits for a free question: at E, at the resolver's arrival, after HUP. */
 void domain_ask_all(void);
-/* control/smtproutes or sites may have changed: nothing that is known holds. */
-void domain_forget_all(void);
+/*
+ * After HUP. Where smtproutes or sites have moved a domain, nothing that is known of it holds; all
+ * others are asked again, and what is known is used on until there is an answer.
+ */
+void domain_settings_changed(const struct settings *old);
 void domain_retry(struct domain *d);
 
 void domain_answer(const struct resolve_answer *a);

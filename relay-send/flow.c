@@ -97,7 +97,7 @@ void flow_add(struct lane *lane, struct rcpt *r, bool first)
   list_link(first ? queue->rcpts.next : &queue->rcpts, &r->link);
   r->flow = flow;
   rcpt_place(r, RCPT_AT_READY);
-  lane->ready++;
+  lane_count(lane, 1);
   if (flow->ready++ == 0) {
     flow_join_round(flow);
   } else if (!flow->blocked) {
@@ -111,7 +111,7 @@ void flow_remove(struct rcpt *r)
 
   list_unlink(&r->link);
   r->flow = NULL;
-  flow->lane->ready--;
+  lane_count(flow->lane, -1);
   if (--flow->ready == 0) {
     flow_free(flow);
   }

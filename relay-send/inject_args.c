@@ -12,6 +12,18 @@
  * address. */
 static const char options[] = "+A:B:C:F:GIL:N:O:R:UV:X:b:cd:e:f:h:imno:p:q::r:tvx";
 
+const char inject_args_help[] =
+  "usage: relay-inject [-iItv] [-d DIR] [-f SENDER] [-F NAME] [-N NOTIFY] [-R RETURN] [-V ENVID]\n"
+  "                    [RECIPIENT ...]\n"
+  "Reads a message from standard input and hands it to relay. As sendmail: /usr/sbin/sendmail's\n"
+  "options are taken.\n"
+  "  -t         recipients are those of To, Cc and Bcc\n"
+  "  -f SENDER  the envelope's sender; -F NAME the name in From\n"
+  "  -i         a line of a single dot is text\n"
+  "  -N NOTIFY  never, or of success,failure,delay; -R full|hdrs; -V ENVID: RFC 3461\n"
+  "  -v         say what became of it\n"
+  "Status: 0 it is queued, 64 wrong use, 75 try again later, others as in sysexits.h.\n";
+
 static bool is(const char *s, size_t len, const char *word)
 {
   return scan_case_equal(s, len, word, strlen(word));
@@ -135,6 +147,10 @@ void inject_args_parse(struct inject_args *a, int argc, char **argv)
   int c;
 
   *a = (struct inject_args){.mode = INJECT_MODE_SEND};
+  if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    a->mode = INJECT_MODE_HELP;
+    return;
+  }
   while (a->mode != INJECT_MODE_USAGE && (c = getopt(argc, argv, options)) != -1) {
     if (c == '?') {
       a->mode = INJECT_MODE_USAGE; /* getopt has said why */

@@ -13,6 +13,7 @@ enum inject_mode {
   INJECT_MODE_NOTHING, /* -bi: there is no alias file to rebuild */
   INJECT_MODE_QUEUE,   /* -bp, -q: see relay-ctl */
   INJECT_MODE_OTHER,   /* -bs, -bd, ...: not done by this program */
+  INJECT_MODE_HELP,    /* --help */
   INJECT_MODE_USAGE
 };
 
@@ -31,6 +32,8 @@ struct inject_args {
   char **rcpts;
   int rcpt_count;
 };
+
+extern const char inject_args_help[];
 
 /* On INJECT_MODE_USAGE a message has been printed. */
 void inject_args_parse(struct inject_args *a, int argc, char **argv);

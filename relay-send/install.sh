@@ -7,7 +7,11 @@ home=${DESTDIR:-}$(head -n 1 conf-relay)
 if [ -z "${DESTDIR:-}" ]; then relay-send/users.sh; fi
 mkdir -p "$prefix/bin" "$prefix/share/relay"
 for program in "$build"/bin/*; do
-  [ -L "$program" ] || install -m 755 "$program" "$prefix/bin/"
+  if [ -L "$program" ]; then # sendmail
+    ln -sf "$(readlink "$program")" "$prefix/bin/${program##*/}"
+  else
+    install -m 755 "$program" "$prefix/bin/"
+  fi
 done
 for page in man/*.[0-9]; do
   section=${page##*.}

@@ -239,6 +239,7 @@ void job_progress(struct job *job)
   }
   job->sent = true;
   job->given = sched.now;
+  job->one_piece = m->content_len <= WORK_PIECE_BYTES;
   worker_give(job->worker, &j, job->fd);
   job->fd = -1;
 }
@@ -380,6 +381,9 @@ static void log_attempt(const struct job *job, const struct work_end *end)
 {
   const struct worker *w = job->worker;
 
+  if (job->delivered > 0 && job->deferred + job->failed == 0) {
+    return; /* relay-remote's "deliver" and relay-queue's "result" have said it */
+  }
   loglines_printf(&sched.log, '=',
                   "attempt id=%s site=%s host=%s worker=%lld ms=%lld mail=%lld rcpt=%lld dot=%lld "
                   "delivered=%u deferred=%u failed=%u tenant=%s%s",
@@ -412,7 +416,9 @@ void job_end(struct job *job, const struct work_end *end)
 {
   struct lane *lane = job->lane;
   struct worker *w = job->worker;
-  bool broken = !end->keep && !end->stale && job->delivered == 0;
+  /* 421 on a connection that has served before is the end of its turn, not trouble. */
+  bool over = job->shut && w->served > 0;
+  bool broken = !end->keep && !end->stale && !over && job->delivered == 0;
 
   decide_held(job, !end->dsn);
   if (end->stale && w->served > 0) {
@@ -462,15 +468,17 @@ void job_no_session(struct job *job, const struct outcome *outcome)
 
 void job_lost(struct job *job)
 {
-  struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = job->dot ? STAGE_DOT : STAGE_NONE,
+  bool perhaps = job->dot || (job->sent && job->one_piece); /* work.h, D */
+  struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = perhaps ? STAGE_DOT : STAGE_NONE,
                       .status = "4.3.0"};
 
-  snprintf(o.reply, sizeof o.reply, "%s",
-           job->dot ? "the delivery process ended after the final dot: it may have been delivered"
-                    : "the delivery process ended unexpectedly");
+  snprintf(o.reply, sizeof o.reply, "the delivery process ended %s",
+           job->dot  ? "after the final dot: it may have been delivered"
+           : perhaps ? "unexpectedly: it may have been delivered"
+                     : "unexpectedly");
   /* Whether the MX would have told the sender is not known: then we do (RFC 3461 5.2.2). */
   decide_held(job, true);
-  if (!job->sent || (sched.stopping && !job->dot)) {
+  if (!job->sent || (sched.stopping && !perhaps)) {
     put_back(job);
   } else {
     decide_rest(job, &o);

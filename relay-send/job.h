@@ -35,6 +35,7 @@ struct job {
   uint16_t delivered, deferred, failed;
   bool sent; /* J */
   bool dot;  /* D: too late to cancel */
+  bool one_piece; /* sent without D: its dot may be out at any time (work.h) */
   bool fetching;
   bool gone; /* nobody waits for the fd any more */
 };

@@ -124,6 +124,23 @@ void lane_release(struct lane *lane)
   }
 }
 
+/* sched.backing_off is kept with each change, so that relay-ctl stat need not visit the lanes. */
+void lane_count(struct lane *lane, int change)
+{
+  lane->ready += (uint32_t)change;
+  if (lane->failing) {
+    sched.backing_off += (uint64_t)change;
+  }
+}
+
+static void set_failing(struct lane *lane, bool failing)
+{
+  if (lane->failing != failing) {
+    lane->failing = failing;
+    sched.backing_off += failing ? lane->ready : -(uint64_t)lane->ready;
+  }
+}
+
 bool lane_can_start(const struct lane *lane)
 {
   if (list_head_empty(&lane->round) || lane->site->held) {
@@ -204,7 +221,7 @@ bool lane_failed(struct lane *lane, const struct outcome *outcome)
   if (lane->site->shared && lane->failures < LANE_SHARED_FAILURES) {
     return false; /* one domain's host says little about a provider */
   }
-  lane->failing = true;
+  set_failing(lane, true);
   lane->probe_at = sched.now + backoff(lane->failures);
   timer_set(&lane->timer, lane->probe_at);
   loglines_printf(&sched.log, '=',
@@ -221,7 +238,7 @@ void lane_greeted(struct lane *lane)
     loglines_printf(&sched.log, '=', "site site=%s source=%s kind=up failures=%u waiting=%u",
                     lane->site->name, sources_name(lane->source), lane->failures, lane->ready);
   }
-  lane->failing = false;
+  set_failing(lane, false);
   lane->failures = 0;
   lane_wake(lane);
 }

@@ -36,7 +36,7 @@ struct lane {
   struct list_node run;   /* in the line of lanes that can start something */
   struct list_node idle;  /* workers, the last used first */
   struct window window;
-  uint32_t ready;       /* recipients in all flows */
+  uint32_t ready;       /* recipients in all flows: lane_count() */
   uint32_t tenants;     /* flows */
   uint32_t open;        /* workers, from their being asked for to their end */
   uint32_t idle_count;
@@ -80,6 +80,9 @@ bool lanes_run(bool (*start)(struct lane *lane));
 /* No connection was had. True if the lane is failing now; false: others work, it has shrunk. */
 bool lane_failed(struct lane *lane, const struct outcome *outcome);
 void lane_greeted(struct lane *lane);
+
+/* So many recipients have come to its flows (negative: have left them). */
+void lane_count(struct lane *lane, int change);
 
 /* One of its connections has ended or become idle. */
 void lane_room(struct lane *lane);

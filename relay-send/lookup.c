@@ -97,7 +97,7 @@ void domain_ask(struct domain *d, struct tenant *t)
 }
 
 /* Each tenant in line in turn. Those at their own cap are passed over. */
-static void ask_more(void)
+void lookup_more(void)
 {
   struct list_node *node = line.next, *last = line.prev;
   bool end = list_head_empty(&line);
@@ -144,13 +144,14 @@ void domain_answer(const struct resolve_answer *a)
   tenant_release(t);
   route_plan(&sched.settings.smtproutes, d->name, &plan);
   domain_settle(d, &plan, a);
-  ask_more();
+  lookup_more();
 }
 
 void lookup_forget(struct domain *d)
 {
   if (d->token) {
     hash_remove(&by_token, &d->token, sizeof d->token);
+    d->token = 0;
     in_flight--;
     d->asker->lookups--;
   } else if (d->asker) {
@@ -200,7 +201,7 @@ void lookup_channel(int fd)
     return;
   }
   have_channel = true;
-  ask_more();
+  lookup_more();
 }
 
 void lookup_flush(void)

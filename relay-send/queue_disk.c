@@ -52,7 +52,10 @@ static void *disk_main(void *arg)
     wake = !d->done.head;
     list_put(&d->done, job);
     if (wake) {
+      /* Not under the lock, which is the first thing that the loop takes when it wakes. */
+      pthread_mutex_unlock(&d->mutex);
       eventfd_write(d->watch.fd, 1);
+      pthread_mutex_lock(&d->mutex);
     }
   }
   return NULL;
@@ -66,7 +69,7 @@ static void ready(struct loop_watch *watch, uint32_t events)
 
   (void)events;
   pthread_mutex_lock(&d->mutex);
-  /* Read under the lock: a job that is done later writes again. */
+  /* Read before the list is taken: a job that is done later finds it empty and writes again. */
   eventfd_read(watch->fd, &count);
   job = d->done.head;
   d->done = (struct disk_list){0};
@@ -104,6 +107,6 @@ void disk_put(struct disk *d, struct disk_job *job, enum disk_class class)
   d->pending++;
   pthread_mutex_lock(&d->mutex);
   list_put(&d->todo[class], job);
-  pthread_cond_signal(&d->work);
   pthread_mutex_unlock(&d->mutex);
+  pthread_cond_signal(&d->work); /* behind the lock, which the thread takes when it wakes */
 }

@@ -194,12 +194,29 @@ static void log_result(struct queue *q, const struct index_message *m,
                        const struct dispatch_result *r)
 {
   const struct outcome *o = &r->outcome;
+  struct logline line;
+  char id[ID_SIZE] = {0};
 
-  loglines_printf(&q->log, '=',
-                  "result id=%.*s serial=%llu rcpt=%u verdict=%s status=%s attempts=%u host=%s "
-                  "reply=\"%s\"",
-                  ID_LENGTH, m->id, (unsigned long long)m->serial, o->rcpt,
-                  verdict_name(o->verdict), o->status, r->attempts, o->host, o->reply);
+  memcpy(id, m->id, ID_LENGTH);
+  line.len = 0;
+  logline_str(&line, "result id=");
+  logline_str(&line, id);
+  logline_str(&line, " serial=");
+  logline_u64(&line, m->serial);
+  logline_str(&line, " rcpt=");
+  logline_u64(&line, o->rcpt);
+  logline_str(&line, " verdict=");
+  logline_str(&line, verdict_name(o->verdict));
+  logline_str(&line, " status=");
+  logline_str(&line, o->status);
+  logline_str(&line, " attempts=");
+  logline_u64(&line, r->attempts);
+  logline_str(&line, " host=");
+  logline_str(&line, o->host);
+  logline_str(&line, " reply=\"");
+  logline_str(&line, o->reply);
+  logline_str(&line, "\"");
+  loglines_put(&q->log, '=', line.text, line.len);
 }
 
 /* A result goes into memory at once and into the batch; a failed write keeps it for the next. */

@@ -1,7 +1,8 @@
 /*
  * Replay. A segment ends where the next one's first record says that it
- * ended. The last one ends behind its last valid record: what follows is a
- * torn tail, or what an older use of the file left there.
+ * ended. The last one ends behind its last valid record, or before it if that
+ * is a message without its content: what follows is a torn tail, or what an
+ * older use of the file left there.
  */
 #include "queue_replay.h"
 
@@ -120,6 +121,17 @@ static int apply_states(struct index_message *m, const char *data, size_t len, u
   return netstring_end(&r);
 }
 
+/*
+ * A crash can leave the head of a record and not its content. A copy would
+ * then replace the message that it is a copy of, and a DSN end the recipients
+ * that it is to tell about: these must be whole, or are as if never written.
+ */
+static bool costs_more_than_itself(const struct replay *p, const struct record *r,
+                                   const struct origin *o)
+{
+  return index_find(p->index, r->serial) || (o->count > 0 && index_find(p->index, o->serial));
+}
+
 /* 0; -1: nothing sensible in it; -2: memory. */
 static int apply_message(struct replay *p, const char *data, const struct record *r,
                          uint64_t offset)
@@ -134,6 +146,12 @@ static int apply_message(struct replay *p, const char *data, const struct record
     return -1;
   }
   if (r->rcpts == 0 || envelope_id(envelope, r->envelope_len, id) == -1) {
+    goto cleanup;
+  }
+  if (costs_more_than_itself(p, r, &o) &&
+      !store_content_is_whole(p->store, p->segment->number, r, offset)) {
+    p->counts->strays++;
+    result = 0;
     goto cleanup;
   }
   result = -2;
@@ -310,7 +328,7 @@ static void report_damage(struct replay *p, uint64_t from, uint64_t to)
 }
 
 /* Where reading goes on when no record is at offset: at the next batch, behind damage, or end. */
-static uint64_t skip(struct replay *p, uint64_t offset, uint64_t end, bool last)
+static uint64_t skip(struct replay *p, uint64_t offset, uint64_t end, bool report)
 {
   uint64_t page = (offset + RECORD_PAGE - 1) / RECORD_PAGE * RECORD_PAGE, found;
   const char *data;
@@ -322,15 +340,35 @@ static uint64_t skip(struct replay *p, uint64_t offset, uint64_t end, bool last)
     }
   }
   found = find_next(p, offset, end);
-  if (found < end || !last) {
+  if (report) {
     report_damage(p, offset, found);
   }
   return found;
 }
 
+/* The last segment's end: behind its last record. If of that the content is missing, a kill came
+ * in the middle of its write, and nobody has been told of it: the torn tail begins with it. */
+static uint64_t find_end(struct replay *p)
+{
+  uint64_t offset = 0, end = p->window.size, start = 0, valid_end = 0;
+  struct record r, tail = {0};
+
+  while (offset < end) {
+    if (record_at(p, offset, end, &r, WINDOW_READ)) {
+      tail = r;
+      start = offset;
+      offset += record_size(&r);
+      valid_end = offset;
+    } else {
+      offset = skip(p, offset, end, false);
+    }
+  }
+  return store_content_is_whole(p->store, p->segment->number, &tail, start) ? valid_end : start;
+}
+
 static int scan_segment(struct replay *p, bool last)
 {
-  uint64_t offset = 0, valid_end = 0, end = p->window.size;
+  uint64_t offset = 0, end = last ? find_end(p) : p->window.size;
   const char *data;
   struct record r;
   int result;
@@ -341,7 +379,7 @@ static int scan_segment(struct replay *p, bool last)
   while (offset < end) {
     data = record_at(p, offset, end, &r, WINDOW_READ);
     if (!data) {
-      offset = skip(p, offset, end, last);
+      offset = skip(p, offset, end, true);
       continue;
     }
     result = apply(p, data, &r, offset);
@@ -354,12 +392,11 @@ static int scan_segment(struct replay *p, bool last)
     }
     p->counts->records++;
     offset += record_size(&r);
-    valid_end = offset;
   }
   if (last) {
-    p->segment->end = (valid_end + RECORD_PAGE - 1) / RECORD_PAGE * RECORD_PAGE;
+    p->segment->end = end; /* to the byte: what is torn behind it is never looked at again */
   }
-  index_segment_used(p->index, p->segment->number, last ? p->segment->end : end);
+  index_segment_used(p->index, p->segment->number, end);
   return 0;
 }
 

@@ -6,7 +6,9 @@
 
 /*
  * Reads all segments in order and makes the index of what is live: headers
- * and heads only, contents are skipped. Damage is copied to
+ * and heads only. Contents are skipped, but for the last record's, and those
+ * of copies and DSNs where what they replace or end is still there: a crash
+ * may have cut these off. Damage is copied to
  * queue/quarantine/ and told, never fatal. With a read-only store nothing is
  * written and nothing is told.
  */

@@ -229,6 +229,23 @@ int store_read(struct store *s, uint32_t number, void *data, size_t len, uint64_
   return fd == -1 ? -1 : io_pread_all(fd, data, len, (off_t)offset);
 }
 
+bool store_content_is_whole(struct store *s, uint32_t number, const struct record *r,
+                            uint64_t offset)
+{
+  struct buf b = BUF_INIT(SIZE_MAX / 2);
+  size_t len = (size_t)record_body_len(r);
+  bool whole;
+
+  if (len == 0) {
+    return true;
+  }
+  whole = buf_reserve(&b, len) == 0 &&
+          store_read(s, number, b.data, len, offset + RECORD_HEADER + record_head_len(r)) == 0 &&
+          record_content_sum(b.data, len) == r->content_sum;
+  buf_free(&b);
+  return whole;
+}
+
 static int retire(struct store *s, struct store_segment *segment)
 {
   char name[STORE_NAME_SIZE], spare[STORE_NAME_SIZE];

@@ -52,6 +52,9 @@ struct store_segment *store_find(struct store *s, uint32_t number);
 int store_fd(struct store *s, struct store_segment *segment);
 /* Exactly len bytes. 0, or -1 (ENOENT: no such segment). */
 int store_read(struct store *s, uint32_t number, void *data, size_t len, uint64_t offset);
+/* Is the content of the record at offset what was to be written? True if it has none. */
+bool store_content_is_whole(struct store *s, uint32_t number, const struct record *r,
+                            uint64_t offset);
 
 enum append_result {
   APPEND_OK,

@@ -1,5 +1,6 @@
 #include "queue_submission.h"
 
+#include "address.h"
 #include "clock.h"
 #include "io.h"
 #include "memfd.h"
@@ -8,7 +9,6 @@
 #include "queue_inject.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,18 +88,33 @@ static void refuse_garbled(struct submission *s)
 static void log_queued(struct submission *s)
 {
   const struct envelope *e = &s->envelope;
+  struct logline line;
 
-  loglines_printf(
-    &s->queue->log, '=',
-    "queued id=%s serial=%llu tenant=%s pid=%ld uid=%lu bytes=%llu rcpts=%u from=<%s>", e->id,
-    (unsigned long long)s->message->serial, e->tenant, (long)s->pid, (unsigned long)s->uid,
-    (unsigned long long)s->content_len, e->rcpt_count, e->sender);
+  line.len = 0;
+  logline_str(&line, "queued id=");
+  logline_str(&line, e->id);
+  logline_str(&line, " serial=");
+  logline_u64(&line, s->message->serial);
+  logline_str(&line, " tenant=");
+  logline_str(&line, e->tenant);
+  logline_str(&line, " pid=");
+  logline_u64(&line, (uint64_t)s->pid);
+  logline_str(&line, " uid=");
+  logline_u64(&line, s->uid);
+  logline_str(&line, " bytes=");
+  logline_u64(&line, s->content_len);
+  logline_str(&line, " rcpts=");
+  logline_u64(&line, e->rcpt_count);
+  logline_str(&line, " from=<");
+  logline_str(&line, e->sender);
+  logline_str(&line, ">");
+  loglines_put(&s->queue->log, '=', line.text, line.len);
 }
 
 static void settled(struct queue *q, void *owner, uint32_t argument, const struct settlement *t)
 {
   struct submission *s = owner;
-  char text[64];
+  char text[64] = "2.0.0 ";
   int fd;
 
   (void)argument;
@@ -112,12 +127,24 @@ static void settled(struct queue *q, void *owner, uint32_t argument, const struc
   s->state = SUBMISSION_DURABLE;
   index_place(&q->index, s->message, t->segment, t->offset, t->size);
   log_queued(s);
-  snprintf(text, sizeof(text), "2.0.0 %s queued", s->envelope.id);
+  memcpy(text + 6, s->envelope.id, ID_LENGTH);
+  memcpy(text + 6 + ID_LENGTH, " queued", sizeof(" queued"));
   answer(s, 250, text);
   fd = s->fd;
   s->fd = -1;
   dispatch_announce(q, s->message, &s->envelope, fd);
   submission_free(s);
+}
+
+/* relay-smtpd and relay-inject complete addresses; who has not cannot be served by any MX. */
+static bool all_have_domains(const struct envelope *e)
+{
+  for (uint32_t i = 0; i < e->rcpt_count; i++) {
+    if (!address_domain(e->rcpts[i].address)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /* The index entry of a message whose envelope is known. NULL: refused and freed. */
@@ -128,6 +155,10 @@ static struct index_message *make_message(struct submission *s)
 
   if (s->envelope.rcpt_count == 0) {
     refuse_garbled(s);
+    return NULL;
+  }
+  if (!s->notice && !all_have_domains(&s->envelope)) {
+    refuse(s, 553, "5.1.3 a recipient has no domain");
     return NULL;
   }
   if (index_has_id(&q->index, s->envelope.id)) {

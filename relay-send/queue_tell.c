@@ -10,6 +10,7 @@
 
 #define TELL_MESSAGES 500     /* a job of the disk thread */
 #define TELL_BYTES (4 << 20)  /* and what it makes, about */
+#define TELL_PACK 16384       /* bytes of M's to a datagram: most of what one costs is the datagram */
 
 static struct {
   struct disk_job job;
@@ -21,19 +22,31 @@ static struct {
   size_t taken;
   struct buf datagrams; /* u32 length, bytes, ... */
   struct buf spare;     /* the job's before, being sent */
+  size_t last;          /* where in datagrams the last one's length is */
   int error;
   bool busy;
 } tell;
 
+/* Behind the M's of the last datagram if it fits there, else in one of its own. */
 static int put(void *arg, struct buf *b, bool last)
 {
-  uint32_t len = (uint32_t)b->len;
+  uint32_t len = 0;
 
   (void)arg;
   (void)last;
-  return buf_append(&tell.datagrams, &len, sizeof(len)) == -1
-           ? -1
-           : buf_append(&tell.datagrams, b->data, b->len);
+  if (tell.datagrams.len > 0) {
+    memcpy(&len, tell.datagrams.data + tell.last, sizeof(len));
+  }
+  if (len == 0 || len + b->len > TELL_PACK) {
+    tell.last = tell.datagrams.len;
+    len = 0;
+    if (buf_append(&tell.datagrams, &len, sizeof(len)) == -1) {
+      return -1;
+    }
+  }
+  len += (uint32_t)b->len;
+  memcpy(tell.datagrams.data + tell.last, &len, sizeof(len));
+  return buf_append(&tell.datagrams, b->data, b->len);
 }
 
 static void tell_message(const struct index_message *m, struct envelope *e, struct buf *b)
@@ -125,7 +138,8 @@ void tell_run(struct queue *q)
   struct index_message *m;
   size_t rcpts = 0;
 
-  if (q->told || tell.busy || q->ending || q->send.queued > CHANNEL_QUEUE_DATAGRAMS / 2) {
+  if (q->told || tell.busy || q->ending || q->send.queued > CHANNEL_QUEUE_DATAGRAMS / 2 ||
+      q->send.queued_bytes > CHANNEL_QUEUE_BYTES / 2) {
     return;
   }
   tell.taken = 0;

@@ -53,7 +53,7 @@ static void compose_and_exit(const struct dsn_config *config, const struct dsn_j
 
   close(FD_CHANNEL);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (setrlimit(RLIMIT_CPU, &cpu) < 0 || drop_hide() < 0 || confine_network() < 0) {
+  if (setrlimit(RLIMIT_CPU, &cpu) < 0 || drop_hide() < 0 || confine_compute() < 0) {
     die_errno("confine the composer");
   }
   dsn_compose(config, job, message, &answer, &dsn_fd);
@@ -195,6 +195,13 @@ static void serve(const struct dsn_config *config)
   }
 }
 
+static int usage(void)
+{
+  report_fatal("usage: relay-bounce [-d DIR], started by relay-start with a socket on fd %d",
+               FD_CHANNEL);
+  return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
   const char *directory = NULL;
@@ -204,14 +211,12 @@ int main(int argc, char **argv)
   report_program("relay-bounce");
   while ((c = getopt(argc, argv, "d:")) != -1) {
     if (c != 'd') {
-      return EXIT_USAGE; /* getopt has said why */
+      return usage();
     }
     directory = optarg;
   }
   if (optind != argc) {
-    report_fatal("usage: relay-bounce [-d DIR], started by relay-start with a socket on fd %d",
-                 FD_CHANNEL);
-    return EXIT_USAGE;
+    return usage();
   }
   if (home_enter(directory) < 0) {
     die_errno("enter the relay's directory");

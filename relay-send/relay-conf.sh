@@ -3,7 +3,8 @@
 set -eu
 usage() {
   cat <<EOF
-usage: relay-conf [-d RELAYDIR] [-s SERVICES] [-l LOGS] [-b BINDIR] [ADDRESS [PORT]]
+usage: relay-conf [--help]
+       relay-conf [-d RELAYDIR] [-s SERVICES] [-l LOGS] [-b BINDIR] [ADDRESS [PORT]]
 Creates SERVICES/smtpd and SERVICES/send with run and log/run.
   -d RELAYDIR  the relay's directory, with control/ and queue/ (default @HOME@)
   -s SERVICES  where the service directories go (default /etc/relay)
@@ -15,6 +16,7 @@ EOF
 }
 die() { echo "relay-conf: fatal: $*" >&2; exit 100; }
 
+case ${1:-} in --help) usage; exit 0 ;; esac
 home=@HOME@ services=/etc/relay logs= bin=@BIN@
 while getopts d:s:l:b:h option; do
   case $option in
@@ -60,7 +62,17 @@ make_service smtpd <<EOF
 exec 2>&1
 here=\$(pwd)
 cd $home || exit 111
-limit=\$(head -n 1 control/concurrencyincoming 2>/dev/null || echo 1000)
+malformed() {
+  echo "smtpd/run: fatal: control/concurrencyincoming:1: not a number from 1 to 1000000: \$limit"
+  exit 100
+}
+limit=1000
+if [ -e control/concurrencyincoming ]; then
+  limit=
+  read -r limit < control/concurrencyincoming || : # a last line without its end
+  case \$limit in '' | *[!0-9]* | ????????*) malformed ;; esac
+  [ "\$limit" -ge 1 ] && [ "\$limit" -le 1000000 ] || malformed
+fi
 ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec tcpserver -v -R -H -l0 -b 512 -c "\$limit" -x "\$here/rules.cdb" \\
   ${as_smtpd}$address $port $bin/relay-smtpd

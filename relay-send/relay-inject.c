@@ -270,7 +270,11 @@ static void leave_other_modes(const struct inject_args *a)
   case INJECT_MODE_OTHER:
     report_fatal("-b%c is not done by this program; SMTP is spoken by relay-smtpd", a->other);
     exit(EX_USAGE);
+  case INJECT_MODE_HELP:
+    fputs(inject_args_help, stdout);
+    exit(EX_OK);
   case INJECT_MODE_USAGE:
+    fputs(inject_args_help, stderr);
     exit(EX_USAGE);
   }
 }

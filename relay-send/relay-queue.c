@@ -27,7 +27,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -48,10 +50,14 @@ void queue_die(const char *what)
   _exit(EXIT_TEMPORARY);
 }
 
-static void usage(void)
+_Noreturn static void usage(int status)
 {
-  report_fatal("usage: relay-queue [-d DIR] | -l QUEUEDIR | -x QUEUEDIR ID");
-  exit(EXIT_USAGE);
+  fputs("usage: relay-queue -l QUEUEDIR       list the messages in a queue\n"
+        "       relay-queue -x QUEUEDIR ID    write one message to standard output\n"
+        "       relay-queue [-d DIR]          keep the queue of DIR; started by relay-start\n"
+        "-l and -x only read, with or without a running relay.\n",
+        status == EXIT_OK ? stdout : stderr);
+  exit(status);
 }
 
 /* Two generations never run at once. The lock is held until the process ends. */
@@ -206,30 +212,31 @@ static void serve(struct queue *q)
 
 static const char *parse(int argc, char **argv)
 {
+  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
   const char *home = NULL;
   int c;
 
-  while ((c = getopt(argc, argv, "d:lx")) != -1) {
+  while ((c = getopt_long(argc, argv, "+d:lx", options, NULL)) != -1) {
     switch (c) {
     case 'd':
       home = optarg;
       break;
     case 'l':
       if (optind + 1 != argc) {
-        usage();
+        usage(EXIT_USAGE);
       }
       exit(list_queue(argv[optind]));
     case 'x':
       if (optind + 2 != argc) {
-        usage();
+        usage(EXIT_USAGE);
       }
       exit(extract_message(argv[optind], argv[optind + 1]));
     default:
-      usage();
+      usage(c == 'h' ? EXIT_OK : EXIT_USAGE);
     }
   }
   if (optind != argc) {
-    usage();
+    usage(EXIT_USAGE);
   }
   return home;
 }

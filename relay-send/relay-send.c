@@ -50,13 +50,12 @@ static void die_errno(const char *what)
 
 static void read_again(void)
 {
-  struct settings fresh;
+  struct settings fresh, old = sched.settings;
 
   if (settings_read(&fresh) == -1) {
     report_warning("the old settings stay: %s", control_error());
     return;
   }
-  settings_free(&sched.settings);
   sched.settings = fresh;
   for (struct list_node *s = sites.head.next; s != &sites.head; s = s->next) {
     struct site *site = LIST_ITEM(s, struct site, all);
@@ -66,7 +65,8 @@ static void read_again(void)
       lane_room(lane);
     }
   }
-  domain_forget_all();
+  domain_settings_changed(&old);
+  settings_free(&old);
   loglines_printf(&sched.log, '=', "settings read=1");
 }
 
@@ -114,7 +114,7 @@ static int before_wait(void *arg)
   bool more = ctl_server_run();
   more |= retry_all_run();
   more |= lanes_run(job_start);
-  dispatch_client_turn();
+  int fresh = dispatch_client_turn();
   results_flush();
   if (stop_ready()) {
     sched.loop.stop = true;
@@ -126,6 +126,9 @@ static int before_wait(void *arg)
   workers_pause(dispatch_client_full());
   loglines_flush(&sched.log);
   int wait = more ? 0 : timer_wait(sched.now);
+  if (fresh != -1 && (wait == -1 || wait > fresh)) {
+    wait = fresh;
+  }
   stalled = stalled || dispatch_client_stalled() || master_stalled() || lookup_stalled();
   if (stalled && (wait == -1 || wait > STALLED_MS)) {
     wait = STALLED_MS;

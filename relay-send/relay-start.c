@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -59,9 +60,9 @@ static void die_errno(const char *what)
 
 static int raised(int fd, const char *what)
 {
-  int high;
+  int high = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_HIGH);
 
-  if (fd == -1 || (high = fcntl(fd, F_DUPFD_CLOEXEC, FD_HIGH)) == -1)
+  if (high == -1)
     die_errno(what);
   close(fd);
   return high;
@@ -164,18 +165,32 @@ static void own_directory(char *bin, size_t size)
   *strrchr(bin, '/') = '\0';
 }
 
+_Noreturn static void usage(int status)
+{
+  fputs("usage: relay-start [-d DIR]\n"
+        "Starts relay-queue, relay-bounce and relay-remote, each as its user, and becomes\n"
+        "relay-send. Run as root by supervise, see relay-conf(8).\n"
+        "  -d DIR  the relay's directory, which holds control/ and queue/\n",
+        status == EXIT_OK ? stdout : stderr);
+  exit(status);
+}
+
 static void prepare(int argc, char **argv)
 {
+  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL;
   int option;
 
-  while ((option = getopt(argc, argv, "d:")) != -1) {
-    if (option != 'd') {
-      fprintf(stderr, "usage: relay-start [-d DIR]\n");
-      exit(EXIT_USAGE);
-    }
+  while ((option = getopt_long(argc, argv, "+d:", options, NULL)) != -1) {
+    if (option != 'd')
+      usage(option == 'h' ? EXIT_OK : EXIT_USAGE);
     directory = optarg;
   }
+  if (optind != argc)
+    usage(EXIT_USAGE);
+  /* What a parent left open is none of the programs' business, and they would all inherit it. */
+  if (close_range(3, ~0U, 0) == -1)
+    die_errno("close what the parent left open");
   if (home_enter(directory) == -1)
     die_errno(directory ? directory : home_default);
   if (geteuid() != 0)

@@ -34,6 +34,7 @@ struct sched {
   int stop_status;
   uint64_t messages;
   uint64_t places[RCPT_PLACES]; /* recipients by place */
+  uint64_t backing_off; /* of those at RCPT_AT_READY: whose lane is failing */
   uint64_t delivered, deferred, failed; /* since the start */
 };
 

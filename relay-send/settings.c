@@ -15,7 +15,7 @@ static const struct number {
 } numbers[] = {
   {"lifetime", 1, YEAR, 432000, offsetof(struct settings, lifetime)},
   {"delaywarn", 0, YEAR, 14400, offsetof(struct settings, delaywarn)},
-  {"concurrencyremote", 1, 10000, 200, offsetof(struct settings, workers)},
+  {"concurrencyremote", 1, WORK_WORKERS_MAX, 200, offsetof(struct settings, workers)},
   {"concurrencysite", 1, 10000, 20, offsetof(struct settings, site_connections)},
   {"windowinitial", 1, 10000, 4, offsetof(struct settings, window_initial)},
   {"connectionmessages", 1, 1000000, 100, offsetof(struct settings, connection_messages)},
@@ -104,10 +104,23 @@ static int read_retry(struct settings *s)
   }
 }
 
+/* relay-bounce, which sends there, reads it for itself; an address that it would refuse is refused. */
+static int read_double_bounces(struct settings *s)
+{
+  char line[ADDRESS_SIZE], to[ADDRESS_SIZE];
+  enum control_result result = control_line("doublebounceto", line, sizeof line);
+
+  s->double_bounces = result == CONTROL_OK;
+  if (result == CONTROL_OK &&
+      (address_parse(line, strlen(line), false, to) != ADDRESS_OK || !address_domain(to))) {
+    control_fail("doublebounceto", 1, "not an address with a domain: %s", line);
+    return -1;
+  }
+  return ok(result) ? 0 : -1;
+}
+
 static int read_names(struct settings *s)
 {
-  char to[ADDRESS_SIZE];
-
   if (!ok(control_me(s->me, sizeof s->me))) {
     return -1;
   }
@@ -120,9 +133,7 @@ static int read_names(struct settings *s)
     control_fail("helohost", 1, "not a domain: %s", s->helo);
     return -1;
   }
-  result = control_line("doublebounceto", to, sizeof to);
-  s->double_bounces = result == CONTROL_OK && to[0];
-  return ok(result) ? 0 : -1;
+  return ok(result) ? read_double_bounces(s) : -1;
 }
 
 int settings_read(struct settings *s)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /*
- * Names of source addresses (RELAYSOURCE), interned: a message and a lane hold
+ * Names of source addresses, interned: a message and a lane hold
  * a small number. 0 is "", the system's choice of address.
  */
 #define SOURCES_MAX 4096

@@ -251,18 +251,10 @@ static int no_session(struct worker *w, struct netstring_reader *r)
 {
   struct outcome o = {0};
 
-  if (outcome_get(r, &o) == -1 || netstring_end(r) == -1 ||
+  /* No session is never a bounce: it says nothing about a recipient (relay-remote/judge.c). */
+  if (outcome_get(r, &o) == -1 || netstring_end(r) == -1 || o.verdict != VERDICT_DEFERRED ||
       (w->state != WORKER_CONNECTING && w->state != WORKER_ENDING)) {
     return -1;
-  }
-  /*
-   * Whatever the MX says instead of a greeting is about this connection, not
-   * about a recipient: never a bounce (RFC 5321 3.1 and 4.5.4.1 let a client
-   * try later or elsewhere; a blocked address must not return everybody's mail).
-   */
-  o.verdict = VERDICT_DEFERRED;
-  if (o.status[0] == '5') {
-    o.status[0] = '4';
   }
   set_ending(w);
   if (w->job) {

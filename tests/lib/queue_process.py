@@ -200,6 +200,17 @@ class Queue:
         if until_told:
             self.until(lambda: self.told)
 
+    def take_message(self, f):
+        """One M, or a part of one, at the head of these fields; returns how many are its."""
+        serial, here = int(f[1]), int(f[14])
+        if serial in self.messages and not self.messages[serial].last:
+            m = self.messages[serial]
+            m.add(f, here)
+            m.last = f[13] == b"1"
+        else:
+            self.messages[serial] = Message(f)
+        return 15 + 7 * here
+
     def take(self, seconds=10.0):
         """One datagram of relay-send's channel. False at its end."""
         got = receive(self.send_sock, seconds)
@@ -208,13 +219,8 @@ class Queue:
         f, fd = got
         verb = f[0]
         if verb == b"M":
-            serial = int(f[1])
-            if serial in self.messages and not self.messages[serial].last:
-                m = self.messages[serial]
-                m.add(f, int(f[14]))
-                m.last = f[13] == b"1"
-            else:
-                m = self.messages[serial] = Message(f)
+            while f:  # at start several in one datagram
+                f = f[self.take_message(f):]
             if fd != -1:
                 os.close(fd)
         elif verb == b"E":

@@ -54,13 +54,13 @@ def run_program(*words, check=True, **options):
 
 
 def process_stat(pid):
-    """(command, parent, session, state) or None."""
+    """(command, parent, session, state, start time in ticks) or None."""
     try:
         head, tail = Path(f"/proc/{pid}/stat").read_text(errors="replace").rsplit(")", 1)
     except OSError:
         return None
     words = tail.split()
-    return head.split("(", 1)[1], int(words[1]), int(words[3]), words[0]
+    return head.split("(", 1)[1], int(words[1]), int(words[3]), words[0], int(words[19])
 
 
 class Test:
@@ -276,8 +276,10 @@ class Relay:
             if entry.isdigit():
                 stat = process_stat(entry)
                 if stat and stat[0] == name[:15] and stat[2] == session and stat[3] != "Z":
-                    found.append(int(entry))
-        return sorted(found)
+                    found.append((stat[4], stat[1], int(entry)))
+        # Numbers wrap; of two that were started in the same tick a parent is the older one.
+        found.sort(key=lambda p: (p[0], p[1] in [q[2] for q in found], p[2]))
+        return [pid for _, _, pid in found]
 
     def log(self, service="send"):
         """The whole log of that service, rotated files too, times readable."""

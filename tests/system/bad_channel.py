@@ -158,6 +158,12 @@ class Channels:
             head = header(**fields_)
             self.refused(f"envelope {str(fields_)[:60]}", path, put("S", len(head), len(CONTENT), ""),
                          [memfd(head + CONTENT)])
+        head = header(rcpts=[("b@dest.test", 0, ""), ("postmaster", 0, "")], nrcpts=2)
+        peer, fd = Peer(path, not own), memfd(head + CONTENT)
+        verdict = peer.say(put("S", len(head), len(CONTENT), ""), [fd])
+        self.v.same(verdict[1:2] + verdict[2:][:1], ("553", "5.1.3 a recipient has no domain"), "without a domain", path.name)
+        peer.close()
+        os.close(fd)
         head = header()
         for _ in range(100):
             broken = bytearray(head)

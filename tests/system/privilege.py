@@ -6,6 +6,7 @@ neither its siblings nor the queue."""
 import os
 import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -139,6 +140,32 @@ def check_fds(test, running):
         print(f"       {name}: {kinds(fds[name])}")
 
 
+def check_inherited(test, relay):
+    """What relay-start's parent left open reaches none of the programs; svc -t's end is no failure."""
+    relay.down()
+    secret = test.path("parent") / "secret"
+    secret.write_text("x")
+    words = 'exec 3<"$0" 6<"$0" 19<"$0" 20<"$0" 40<"$0" 300<"$0"; exec "$1/bin/relay-start" -d "$1"'
+    with open(test.directory / "started.log", "wb") as log:
+        send = subprocess.Popen(["bash", "-c", words, str(secret), str(relay.directory)], stdout=log, stderr=log,
+                                start_new_session=True)
+    def family():
+        found = [(int(p), process_stat(p)) for p in os.listdir("/proc") if p.isdigit()]
+        return {p: s[0] for p, s in found if s and s[2] == send.pid and s[3] != "Z"}
+    try:
+        wait_for(lambda: {"relay-queue", "relay-send", "relay-bounce", "relay-remote"} <= set(family().values()) and
+                 run_program(*relay.command("stat"), check=False).returncode == 0, "relay-start has started all")
+        for pid, name in family().items():
+            test.check(str(secret) not in open_fds(pid).values(), f"{name} has nothing of relay-start's parent open",
+                       str(open_fds(pid)))
+    finally:
+        send.terminate()
+        send.wait()
+    wait_for(lambda: not family(), "all of them end with relay-send")
+    text = (test.directory / "started.log").read_text()
+    test.check("fatal" not in text and "status=0" in text, "an orderly stop logs nothing fatal", text)
+
+
 def main(test):
     slow = BadMX({"dot": HANG})
     relay = test.relay(routes=[f":127.0.0.1:{slow.port}"])
@@ -159,6 +186,8 @@ def main(test):
     client.noop()
     test.equal(client.noop()[0], 250, "and all of them are still alive")
     test.equal(relay.stat()["messages"], 1, "with the message")
+    client.close()
+    check_inherited(test, relay)
 
 
 run(main, root=True, tools=["setpriv"])

@@ -214,7 +214,8 @@ def kill_rounds(base, rounds=20):
         check(there <= sent | set(accepted), f"round {i}: nothing comes from nowhere")
         looked += look_at(q, accepted, 0.3)
     looked += look_at(q, accepted, 1)
-    check(not os.listdir(q.dir / "queue/quarantine"), "no damage was seen")
+    check(not os.listdir(q.dir / "queue/quarantine"), "no damage was seen: " + " / ".join(
+        line for line in q.log_text().splitlines() if "damage" in line and "damaged=0" not in line))
     print(f"{len(accepted)} accepted, {looked} looked at, {len(ended)} ended")
     q.kill()
 

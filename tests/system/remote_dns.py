@@ -234,7 +234,7 @@ def main():
             server.terminate()
     else:
         print("not root: without tinydns, which can only bind port 53")
-    print(f"{len(failures)} wrong")
+    print(f"{len(failures)} wrong", *failures, sep=", ")
     sys.exit(1 if failures else 0)
 
 

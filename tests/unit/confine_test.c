@@ -66,6 +66,13 @@ static int do_memory(void)
            : 1;
 }
 
+static int do_bind(void)
+{
+  struct sockaddr_in any = {.sin_family = AF_INET};
+
+  return bind(pair[0], (struct sockaddr *)&any, sizeof(any)) == 0; /* of another family: refused */
+}
+
 static int do_abort(void)
 {
   abort();
@@ -185,7 +192,7 @@ static int do_x32(void)
 #endif
 }
 
-enum { LIVES, DIES, DIES_UNSANITIZED, READER_LIVES, ABORTS };
+enum { LIVES, DIES, DIES_UNSANITIZED, READER_LIVES, NEEDS_NETWORK, ABORTS };
 
 static const struct {
   const char *name;
@@ -193,7 +200,8 @@ static const struct {
   int expected;
 } cases[] = {
   {"read and write", do_read_write, LIVES},
-  {"connect", do_connect, LIVES},
+  {"connect", do_connect, NEEDS_NETWORK},
+  {"bind", do_bind, NEEDS_NETWORK},
   {"memory", do_memory, LIVES},
   {"abort", do_abort, ABORTS},
   {"open", do_open, READER_LIVES},
@@ -217,6 +225,8 @@ static const struct {
   {"prlimit of another", do_prlimit, DIES},
   {"x32", do_x32, DIES},
 };
+
+static int (*const filters[])(void) = {confine_network, confine_network_reader, confine_compute};
 
 /* The signal that ended the child, or -1 - its exit status, or 0 if all went well. */
 static int outcome(int (*act)(void), int (*confine)(void))
@@ -242,9 +252,11 @@ static int outcome(int (*act)(void), int (*confine)(void))
   return WEXITSTATUS(status) ? -1 - WEXITSTATUS(status) : 0;
 }
 
-static int wanted(int expected, bool reader)
+static int wanted(int expected, bool reader, bool compute)
 {
   switch (expected) {
+  case NEEDS_NETWORK:
+    return compute ? SIGSYS : 0;
   case LIVES:
     return 0;
   case ABORTS:
@@ -261,7 +273,7 @@ static int wanted(int expected, bool reader)
 int main(void)
 {
   socklen_t len = sizeof(listener_address);
-  int listener, reader, got;
+  int listener, kind, got, want;
   size_t i;
 
   CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
@@ -277,12 +289,14 @@ int main(void)
     _exit(0);
   }
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    for (reader = 0; reader < 2; reader++) {
-      got = outcome(cases[i].act, reader ? confine_network_reader : confine_network);
-      if (got != wanted(cases[i].expected, reader)) {
-        fprintf(stderr, "%s (reader %d):\n", cases[i].name, reader);
+    for (kind = 0; kind < 3; kind++) {
+      want = wanted(cases[i].expected, filters[kind] == confine_network_reader,
+                    filters[kind] == confine_compute);
+      got = outcome(cases[i].act, filters[kind]);
+      if (got != want) {
+        fprintf(stderr, "%s (filter %d):\n", cases[i].name, kind);
       }
-      CHECK_INT(got, wanted(cases[i].expected, reader));
+      CHECK_INT(got, want);
     }
     /* Without the filter it works, so the death was the filter's. */
     if (cases[i].act != do_abort) {

@@ -150,7 +150,7 @@ static void spoil(void)
   close(fd);
 }
 
-/* A crash left heads without their contents. */
+/* A crash left heads without their contents, in the midst of a batch. */
 static void torn_content(void)
 {
   struct buf b = BUF_INIT(1 << 20);
@@ -168,25 +168,51 @@ static void torn_content(void)
   reopen(&x, &counts);
   index_free(&x);
   message(&b, 30, 2, ""); /* a copy */
-  CHECK_INT(append(&b, 1), APPEND_OK);
+  message(&b, 31, 1, "");
+  CHECK_INT(append(&b, 2), APPEND_OK);
   spoil();
   for (round = 0; round < 2; round++) { /* in the last segment, then with one behind it */
     reopen(&x, &counts);
     m = index_find(&x, 30);
     CHECK(m && m->segment == home && m->rcpts[0].state == RCPT_FAILED_DUE);
+    CHECK(index_find(&x, 31) != NULL);
     CHECK_INT(counts.strays, 1);
     CHECK_INT(counts.damaged, 0);
     index_free(&x);
     message(&b, 40 + (uint64_t)round, 1, round == 0 ? "" : "0:,1:f,2:30,1:1,1:0,");
-    CHECK_INT(append(&b, 1), APPEND_OK);
+    message(&b, 42 + (uint64_t)round, 1, "");
+    CHECK_INT(append(&b, 2), APPEND_OK);
   }
   /* The DSN of round 1, torn: its recipient stays due. */
   spoil();
   reopen(&x, &counts);
   m = index_find(&x, 30);
   CHECK(m && m->rcpts[0].state == RCPT_FAILED_DUE);
-  CHECK(index_find(&x, 41) == NULL);
+  CHECK(index_find(&x, 41) == NULL && index_find(&x, 43) != NULL);
   index_free(&x);
+  buf_free(&b);
+}
+
+/* The last record of all, without its content, is a torn tail, and stays one. */
+static void torn_last(void)
+{
+  struct buf b = BUF_INIT(1 << 20);
+  struct replay_counts counts;
+  struct index x;
+  int round;
+
+  message(&b, 45, 1, "");
+  CHECK_INT(append(&b, 1), APPEND_OK);
+  spoil();
+  for (round = 0; round < 2; round++) {
+    reopen(&x, &counts);
+    CHECK(index_find(&x, 45) == NULL);
+    CHECK(index_find(&x, 43) != NULL);
+    CHECK_INT(counts.damaged, 0);
+    index_free(&x);
+    message(&b, 46 + (uint64_t)round, 1, "");
+    CHECK_INT(append(&b, 1), APPEND_OK);
+  }
   buf_free(&b);
 }
 
@@ -199,6 +225,7 @@ int main(void)
   life();
   recycled();
   torn_content();
+  torn_last();
   store_close(&store);
   snprintf(command, sizeof command, "rm -rf %s", directory);
   CHECK_INT(system(command), 0);
