@@ -10,9 +10,6 @@
  */
 int confine_network(void);
 
-/* The same, but open and openat of existing files for reading stay allowed. */
-int confine_network_reader(void);
-
 /* As confine_network(), and no further socket: for a process that has all that it will talk to. */
 int confine_compute(void);
 

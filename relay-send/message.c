@@ -13,7 +13,7 @@
 struct list messages;
 static struct hash by_id;
 
-/* The budget of doc/internals-send.txt; a field too many shows here first. */
+/* The budget of doc/INTERNALS.md; a field too many shows here first. */
 _Static_assert(sizeof(struct rcpt) == 56 || sizeof(void *) != 8, "struct rcpt has grown");
 _Static_assert(sizeof(struct message) == 72 || sizeof(void *) != 8, "struct message has grown");
 

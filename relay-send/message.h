@@ -13,7 +13,7 @@ struct tenant;
 /*
  * A message and its recipients: one block of memory, made when relay-queue has
  * told all of it. A million of them are the usual worst case, so every field is
- * as small as it can be: 72 bytes a message, 56 a recipient (doc/internals-send.txt).
+ * as small as it can be: 72 bytes a message, 56 a recipient (doc/INTERNALS.md).
  */
 #define MESSAGE_ID_PACKED 10 /* 16 characters of 5 bits */
 

@@ -192,7 +192,7 @@ static int do_x32(void)
 #endif
 }
 
-enum { LIVES, DIES, DIES_UNSANITIZED, READER_LIVES, NEEDS_NETWORK, ABORTS };
+enum { LIVES, DIES, DIES_UNSANITIZED, NEEDS_NETWORK, ABORTS };
 
 static const struct {
   const char *name;
@@ -204,7 +204,7 @@ static const struct {
   {"bind", do_bind, NEEDS_NETWORK},
   {"memory", do_memory, LIVES},
   {"abort", do_abort, ABORTS},
-  {"open", do_open, READER_LIVES},
+  {"open", do_open, DIES_UNSANITIZED},
   {"open to write", do_open_write, DIES_UNSANITIZED},
   {"open to create", do_open_create, DIES_UNSANITIZED},
   {"unlink", do_unlink, DIES_UNSANITIZED},
@@ -226,7 +226,7 @@ static const struct {
   {"x32", do_x32, DIES},
 };
 
-static int (*const filters[])(void) = {confine_network, confine_network_reader, confine_compute};
+static int (*const filters[])(void) = {confine_network, confine_compute};
 
 /* The signal that ended the child, or -1 - its exit status, or 0 if all went well. */
 static int outcome(int (*act)(void), int (*confine)(void))
@@ -252,7 +252,7 @@ static int outcome(int (*act)(void), int (*confine)(void))
   return WEXITSTATUS(status) ? -1 - WEXITSTATUS(status) : 0;
 }
 
-static int wanted(int expected, bool reader, bool compute)
+static int wanted(int expected, bool compute)
 {
   switch (expected) {
   case NEEDS_NETWORK:
@@ -261,8 +261,6 @@ static int wanted(int expected, bool reader, bool compute)
     return 0;
   case ABORTS:
     return SIGABRT;
-  case READER_LIVES:
-    return reader || SANITIZER ? 0 : SIGSYS;
   case DIES_UNSANITIZED:
     return SANITIZER ? 0 : SIGSYS;
   default:
@@ -289,9 +287,8 @@ int main(void)
     _exit(0);
   }
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    for (kind = 0; kind < 3; kind++) {
-      want = wanted(cases[i].expected, filters[kind] == confine_network_reader,
-                    filters[kind] == confine_compute);
+    for (kind = 0; kind < 2; kind++) {
+      want = wanted(cases[i].expected, filters[kind] == confine_compute);
       got = outcome(cases[i].act, filters[kind]);
       if (got != want) {
         fprintf(stderr, "%s (filter %d):\n", cases[i].name, kind);
