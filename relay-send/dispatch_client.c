@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /*
@@ -24,9 +25,10 @@
  * first: in a burst it waits a moment for a connection, and asking for it again
  * (G) would have relay-queue read and copy it.
  */
-#define FRESH_MAX 256
-#define FRESH_BYTES (8 << 20)
-#define FRESH_MS 1000
+#define FRESH_MAX 2048
+#define FRESH_SHARE 8 /* and one in so many of the descriptors that this process may have */
+#define FRESH_BYTES (16 << 20)
+#define FRESH_MS 3000
 
 static struct channel channel;
 static struct fresh {
@@ -34,7 +36,7 @@ static struct fresh {
   int64_t came;
   int fd; /* -1 when it was taken */
 } fresh[FRESH_MAX];
-static unsigned fresh_first, fresh_count;
+static unsigned fresh_first, fresh_count, fresh_most;
 static uint64_t fresh_bytes;
 
 /* A message of more recipients than a datagram takes, until its last part. */
@@ -111,15 +113,24 @@ static void fresh_taken(struct fresh *f)
 
 int dispatch_client_fresh(uint64_t serial)
 {
-  for (unsigned i = 0; i < fresh_count; i++) {
-    struct fresh *f = &fresh[(fresh_first + i) % FRESH_MAX];
-    if (f->serial == serial && f->fd != -1) {
-      int fd = f->fd;
-      fresh_taken(f);
-      return fd;
+  unsigned low = 0, high = fresh_count;
+
+  /* They come in the order of their serials; were one out of order, G would fetch it. */
+  while (low < high) {
+    unsigned middle = (low + high) / 2;
+    if (fresh[(fresh_first + middle) % FRESH_MAX].serial < serial) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
   }
-  return -1;
+  struct fresh *f = &fresh[(fresh_first + low) % FRESH_MAX];
+  if (low == fresh_count || f->serial != serial || f->fd == -1) {
+    return -1;
+  }
+  int fd = f->fd;
+  fresh_taken(f);
+  return fd;
 }
 
 static void fresh_drop_first(void)
@@ -154,7 +165,11 @@ static void keep_fresh(const struct dispatch_message *m, int fd)
     close(fd);
     return;
   }
-  if (fresh_count == FRESH_MAX) {
+  if (fresh_most == 0) {
+    close(fd);
+    return;
+  }
+  if (fresh_count == fresh_most) {
     fresh_drop_first();
   }
   fresh[(fresh_first + fresh_count++) % FRESH_MAX] =
@@ -379,6 +394,11 @@ static void closed(struct channel *c)
 
 int dispatch_client_open(int fd)
 {
+  struct rlimit limit = {0};
+
+  getrlimit(RLIMIT_NOFILE, &limit);
+  fresh_most = limit.rlim_cur / FRESH_SHARE < FRESH_MAX ? (unsigned)limit.rlim_cur / FRESH_SHARE
+                                                        : FRESH_MAX;
   hash_init(&partials, partial_key);
   channel.datagram = datagram;
   channel.closed = closed;

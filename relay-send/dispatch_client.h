@@ -19,8 +19,8 @@ void dispatch_client_fetch(uint64_t serial);                                   /
 void dispatch_client_last(uint64_t token, uint64_t serial, uint32_t rcpt);     /* Y */
 
 /*
- * The fd that came with a new message, if its first attempt starts within a
- * second or so: the caller's, -1 if there is none (any more). What nobody has
+ * The fd that came with a new message, if its first attempt starts within
+ * some seconds: the caller's, -1 if there is none (any more). What nobody has
  * taken is closed by dispatch_client_turn(), which says when to call it again
  * (ms, -1: never).
  */

@@ -24,6 +24,26 @@ static size_t drain(int fd)
   return len;
 }
 
+static void test_parts(void)
+{
+  struct logline line = {0};
+  size_t i;
+
+  logline_str(&line, "n=");
+  logline_u64(&line, 0);
+  logline_str(&line, " max=");
+  logline_u64(&line, UINT64_MAX);
+  CHECK_INT(line.len, strlen("n=0 max=18446744073709551615"));
+  CHECK(memcmp(line.text, "n=0 max=18446744073709551615", line.len) == 0);
+  /* What is too much stays out. */
+  memset(text, 'x', 5000);
+  text[5000] = '\0';
+  for (i = 0; i < 3; i++) {
+    logline_str(&line, text);
+  }
+  CHECK_INT(line.len, sizeof(line.text));
+}
+
 static void test_escapes(void)
 {
   static const struct {
@@ -226,6 +246,7 @@ int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
   test_escapes();
+  test_parts();
   test_cut();
   test_batches();
   test_lossy();

@@ -2,6 +2,8 @@
 #include "scan.h"
 #include "check.h"
 
+#include <string.h>
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -127,6 +129,16 @@ static void test_utf8(void)
   CHECK(scan_ascii_only("a\x7f", 2));
   CHECK(!scan_ascii_only("a\x80", 2));
   CHECK(scan_ascii_only("", 0));
+  /* It looks at blocks of 64 bytes: one bad byte anywhere. */
+  char bytes[130];
+  memset(bytes, 'a', sizeof bytes);
+  CHECK(scan_ascii_only(bytes, sizeof bytes));
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    bytes[i] = (char)0x80;
+    CHECK(!scan_ascii_only(bytes, sizeof bytes));
+    CHECK(scan_ascii_only(bytes, i));
+    bytes[i] = 'a';
+  }
 }
 
 int main(void)
