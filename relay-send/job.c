@@ -50,7 +50,7 @@ static struct worker *idle_for(const struct lane *lane, const struct route *rout
 
   for (int i = 0; i < JOB_IDLE_LOOKED && node != &lane->idle; i++, node = node->next) {
     struct worker *w = LIST_ITEM(node, struct worker, idle);
-    if (route_covers(route, &w->at.ip, w->at.port)) {
+    if (worker_serves(w, route)) {
       return w;
     }
   }
@@ -112,8 +112,9 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
   if (d->state != DOMAIN_OK || d->site != r->domain->site || hold_covers(other)) {
     return false;
   }
-  /* The hosts of a site that is an MX set are the same for all of its domains. */
-  return w ? route_covers(d->route, &w->at.ip, w->at.port) : !d->site->shared;
+  /* On a new connection: a domain that goes to the same host first. */
+  const struct route_host *first = r->domain->route->hosts;
+  return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
 }
 
 static uint32_t collect(struct job *job, struct rcpt *r, const struct worker *w)
@@ -214,12 +215,12 @@ bool job_start(struct lane *lane)
   return true;
 }
 
-void job_hosts(const struct job *job, struct work_open *open)
+void job_hosts(const struct job *job, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])
 {
   const struct rcpt *r = LIST_ITEM(job->rcpts.next, struct rcpt, link);
 
   if (r->domain->route) {
-    route_fill(r->domain->route, open);
+    route_fill(r->domain->route, open, ranks);
   }
 }
 

@@ -131,6 +131,7 @@ static void fill_hosts(struct route *route, const struct route_plan *plan,
                        const struct resolve_answer *a)
 {
   uint16_t at = 1; /* names[0] is "", for an address without a name */
+  uint8_t rank = 0;
 
   if (!a) {
     route->hosts[0] = (struct route_host){.ip = plan->ip, .port = (uint16_t)plan->port};
@@ -138,10 +139,11 @@ static void fill_hosts(struct route *route, const struct route_plan *plan,
     return;
   }
   for (uint32_t h = 0; h < a->host_count; h++) {
+    rank = (uint8_t)(rank + (h > 0 && a->hosts[h].preference != a->hosts[h - 1].preference));
     for (uint32_t i = 0; i < a->address_count; i++) {
       if (a->addresses[i].host == h) {
-        route->hosts[route->count++] =
-          (struct route_host){.ip = a->addresses[i].ip, .port = (uint16_t)plan->port, .name = at};
+        route->hosts[route->count++] = (struct route_host){
+          .ip = a->addresses[i].ip, .port = (uint16_t)plan->port, .name = at, .rank = rank};
       }
     }
     strcpy(route->names + at, a->hosts[h].name);
@@ -166,19 +168,20 @@ struct route *route_make(const struct sitemap *map, const struct route_plan *pla
   return route;
 }
 
-bool route_covers(const struct route *route, const struct ip *ip, int port)
+int route_rank(const struct route *route, const struct ip *ip, int port)
 {
   for (uint32_t i = 0; i < route->count; i++) {
     if (route->hosts[i].port == port && ip_equal(&route->hosts[i].ip, ip)) {
-      return true;
+      return route->hosts[i].rank;
     }
   }
-  return false;
+  return -1;
 }
 
-void route_fill(const struct route *route, struct work_open *open)
+void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])
 {
   for (uint32_t i = 0; i < route->count && open->host_count < WORK_HOSTS_MAX; i++) {
+    ranks[open->host_count] = route->hosts[i].rank;
     struct work_host *host = &open->hosts[open->host_count++];
     snprintf(host->name, sizeof host->name, "%s", route->names + route->hosts[i].name);
     host->ip = route->hosts[i].ip;

@@ -13,6 +13,7 @@ struct route_host {
   struct ip ip;
   uint16_t port;
   uint16_t name; /* bytes from the start of names */
+  uint8_t rank;  /* 0 for the hosts of the best preference, 1 for the next, ... */
 };
 
 struct route {
@@ -48,10 +49,15 @@ struct route *route_make(const struct sitemap *map, const struct route_plan *pla
 
 void route_free(struct route *route); /* may be NULL */
 
-/* Is a connection to this address one that the route's mail may use? */
-bool route_covers(const struct route *route, const struct ip *ip, int port);
+/*
+ * The rank of this address in the route, -1 if it is not one of its hosts. A
+ * connection may be used for mail to which its host ranks no worse than to the
+ * mail it was opened for: then whatever is better did not answer either
+ * (RFC 5321 5.1).
+ */
+int route_rank(const struct route *route, const struct ip *ip, int port);
 
-/* The first WORK_HOSTS_MAX hosts. */
-void route_fill(const struct route *route, struct work_open *open);
+/* The first WORK_HOSTS_MAX hosts, and their ranks. */
+void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);
 
 #endif

@@ -175,6 +175,13 @@ bool worker_opened(const struct worker *w)
   return w->state == WORKER_CONNECTING || w->state == WORKER_READY;
 }
 
+bool worker_serves(const struct worker *w, const struct route *route)
+{
+  int rank = route_rank(route, &w->at.ip, w->at.port);
+
+  return rank >= 0 && rank <= w->rank;
+}
+
 void worker_give(struct worker *w, const struct work_job *j, int fd)
 {
   struct buf b = BUF_INIT(SEQPACKET_MAX);
@@ -238,6 +245,7 @@ static int greeted(struct worker *w, struct netstring_reader *r)
   w->established = true;
   w->lane->established++;
   w->at = w->hosts->hosts[which];
+  w->rank = w->ranks[which];
   free(w->hosts);
   w->hosts = NULL;
   loglines_printf(&sched.log, '=', "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u",
@@ -367,7 +375,7 @@ static void send_open(struct worker *w)
   /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
    * on its way to one that is leaving. */
   w->hosts->timeouts.idle += 60;
-  job_hosts(w->job, w->hosts);
+  job_hosts(w->job, w->hosts, w->ranks);
   if (work_put_open(&b, w->hosts) == -1) {
     memory_out();
   }

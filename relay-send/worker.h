@@ -3,6 +3,7 @@
 
 #include "channel.h"
 #include "job.h"
+#include "route.h"
 
 #include <sys/types.h>
 
@@ -29,6 +30,8 @@ struct worker {
   struct lane *lane;
   struct job *job;
   struct work_host at;       /* what it is connected to */
+  uint8_t ranks[WORK_HOSTS_MAX]; /* of the hosts it was told, in the route it was opened for */
+  uint8_t rank;              /* of at */
   char host[OUTCOME_HOST_SIZE];
   struct work_open *hosts;   /* what it was told, until it is connected */
   uint64_t token;
@@ -45,6 +48,9 @@ enum worker_room {
 };
 
 void worker_start(void);
+
+/* May mail with this route use its connection (route_rank())? */
+bool worker_serves(const struct worker *w, const struct route *route);
 
 enum worker_room worker_room(struct lane *lane);
 void worker_request(struct lane *lane, struct job *job); /* a new connection for this job */

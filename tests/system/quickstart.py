@@ -20,7 +20,7 @@ def main(test):
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
     print(done.stdout)
     test.equal(done.returncode, 0, "quickstart --once: status 0")
-    for words in ("built: ", "relay-ctl stat", "relay-ctl list", "relay-ctl why", "tai64nlocal", "What arrived",
+    for words in ("built, in ", "relay-ctl stat", "relay-ctl list", "relay-ctl why", "tai64nlocal", "What arrived",
                   "Where everything is", "queue/log", "log/smtpd/current", "waits.example", "The mail has arrived."):
         test.check(words in done.stdout, f"its output has {words!r}")
     test.check("Subject: two recipients" in done.stdout, "it shows the mail that arrived")

@@ -209,8 +209,7 @@ def with_broken_servers():
 
 
 def malformed_control():
-    for name, text in (("resolver", "127.0.0.1:53\nexample.com\n"), ("ipme", "x\n"), ("mxlocal", "127.0.0.0/33\n"),
-                       ("concurrencyremote", "0\n")):
+    for name, text in (("resolver", "127.0.0.1:53\nexample.com\n"), ("ipme", "x\n"), ("mxlocal", "127.0.0.0/33\n")):
         directory = f"{DIR}/control.{os.getpid()}.{name}"
         os.makedirs(f"{directory}/control")
         with open(f"{directory}/control/{name}", "w") as f:

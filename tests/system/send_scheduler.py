@@ -4,6 +4,7 @@ messages, lanes, connections, notices and holds, and how it ends."""
 # limit: 240
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -435,8 +436,11 @@ def check_memory(test, count=100000):
     listed = send.ctl("--json", "list")
     test.equal(len(json.loads(listed.stdout)), count, "a list of all of them")
     print(f"listed in {time.monotonic() - begin:.1f} s", flush=True)
-    done = send.ctl("drop", "all")
-    test.equal(done.stdout, f"drop: {count} recipients\n", "all dropped")
+    # A few may be on a connection, on a probe of the MX that does not answer: they are left alone.
+    done = send.ctl("drop", "all").stdout
+    dropped, alone = [int(n) for n in (re.findall(r"\d+", done) + ["0"])[:2]]
+    test.check(dropped + alone == count and alone <= 20, "all dropped but what is being tried", done)
+    count = dropped
     send.pump(lambda: len(send.results) == count, 30)
     test.equal(len(send.results), count, "each result is told")
 
