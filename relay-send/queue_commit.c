@@ -70,6 +70,9 @@ int commit_add(struct queue *q, size_t start, const struct commit_item *item, bo
     return -1;
   }
   b->items[b->count++] = *item;
+  if (urgent && c->waiting++ == 0) {
+    c->gather = clock_monotonic_ms() + (c->company > 1 && c->company < COMMIT_GATHER_FEW ? COMMIT_GATHER_MS : 0);
+  }
   c->urgent |= urgent;
   if (!c->stuck) {
     deadline = clock_monotonic_ms() + COMMIT_RESULT_MS;
@@ -226,6 +229,11 @@ int commit_run(struct queue *q, int64_t now)
   if (now < c->deadline && (!c->urgent || c->stuck)) {
     return (int)(c->deadline - now);
   }
+  if (c->waiting > 0 && now < c->gather && b->records.len < COMMIT_GATHER_BYTES) {
+    return (int)(c->gather - now);
+  }
+  c->company = c->waiting;
+  c->waiting = 0;
   c->flying = b;
   c->collecting = b == &c->batches[0] ? &c->batches[1] : &c->batches[0];
   c->urgent = false;

@@ -12,6 +12,12 @@
 #define COMMIT_BATCH_BYTES (8 << 20) /* a fuller batch takes no more messages */
 #define COMMIT_RESULT_MS 200         /* records that nobody waits for are synced within this */
 #define COMMIT_RETRY_MS 1000
+/* Where two or three wait, a batch waits this long for more of them, unless it has this
+ * many bytes: a sync costs a quarter of a millisecond, and each rounds up to a page. Where
+ * more wait batches are good by themselves, and the pause cost a fifth of the rate. */
+#define COMMIT_GATHER_MS 1
+#define COMMIT_GATHER_FEW 4
+#define COMMIT_GATHER_BYTES (32 << 10)
 
 struct queue;
 
@@ -45,6 +51,9 @@ struct commit {
   struct batch batches[2];
   struct batch *collecting, *flying; /* flying: NULL if none is */
   bool urgent;                       /* somebody waits for what is collected */
+  uint32_t waiting;                  /* how many do */
+  uint32_t company;                  /* how many did in the batch before */
+  int64_t gather;                    /* monotonic; until when more may join them */
   int64_t deadline;                  /* monotonic; when the collected must go, INT64_MAX: empty */
   bool stuck;                        /* results cannot be written: retried at deadline */
 };
