@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # limit: 120
 """relay-bounce over its channel: the notifications are what RFC 3464 and RFC 6533 say, whatever is in them."""
 import email

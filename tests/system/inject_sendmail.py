@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # limit: 120
 """relay-inject as programs call sendmail, against a stand-in for run/inject (lib/intake.h)."""
 import array

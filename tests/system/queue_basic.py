@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """relay-queue alone: commit and answer, results, restart, labels, notes, big files, injection, DSNs."""
 import os
 import sys

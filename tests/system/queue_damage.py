@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # limit: 180
 """relay-queue and damage: torn tails, scrambled middles, compaction over many segments, kill -9."""
 import os

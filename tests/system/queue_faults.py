@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """relay-queue and a failing disk: writes, syncs, a full disk (a small loop mount; root)."""
 import os
 import shutil

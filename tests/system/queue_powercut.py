@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # limit: 240
 """Power cuts: whatever the disk kept of what was not synced, what was answered 250 is there, what
 was answered 451 is not. tests/shim/queue_shim.c records each write and sync of relay-queue."""

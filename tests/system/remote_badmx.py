@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """relay-remote against hostile and broken MXs: the verdict of each case, and that
 an acceptance is never believed that answers nothing."""
 # limit: 240

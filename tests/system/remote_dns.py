@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The resolver process of relay-remote against tinydns, and against servers that
 fail: each kind of answer of lib/resolve.h, and nothing permanent without proof."""
 # limit: 120

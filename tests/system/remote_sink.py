@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Many messages over kept connections to a real smtp-sink (package postfix), with
 and without PIPELINING; the connection is used for all of them."""
 # limit: 120
