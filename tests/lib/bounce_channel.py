@@ -6,30 +6,13 @@ import socket
 import subprocess
 import tempfile
 
+from netstring import fields, ns
+
 SEALS = 0xF  # WRITE, GROW, SHRINK, SEAL
 PART = 40
 DSN, EIGHT_BIT, SMTPUTF8, DOUBLE = 4, 1, 2, 8
 NEVER, SUCCESS, FAILURE, DELAY = 1, 2, 4, 8
 RET_FULL, RET_HDRS = 1, 2
-
-
-def ns(*fields):
-    out = b""
-    for f in fields:
-        f = f if isinstance(f, bytes) else str(f).encode()
-        out += b"%d:%s," % (len(f), f)
-    return out
-
-
-def fields(data):
-    out = []
-    while data:
-        n, data = data.split(b":", 1)
-        n = int(n)
-        assert data[n:n + 1] == b",", data[:40]
-        out.append(data[:n])
-        data = data[n + 1:]
-    return out
 
 
 def envelope(sender="bob@example.com", rcpts=(("a@example.org", 0, ""),), flags=0, ret=0, envid="",

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from netstring import fields, ns
+
 SEALS = 0xF  # WRITE, GROW, SHRINK, SEAL
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TOP = Path(__file__).resolve().parents[2]
@@ -19,25 +21,6 @@ TOP = Path(__file__).resolve().parents[2]
 
 def program():
     return str((TOP / os.environ.get("BUILD", "build")).resolve() / "bin" / "relay-queue")
-
-
-def ns(*fields):
-    out = b""
-    for f in fields:
-        f = f if isinstance(f, bytes) else str(f).encode()
-        out += b"%d:%s," % (len(f), f)
-    return out
-
-
-def fields(data):
-    out = []
-    while data:
-        n, data = data.split(b":", 1)
-        n = int(n)
-        assert data[n:n + 1] == b",", data[:40]
-        out.append(data[:n])
-        data = data[n + 1:]
-    return out
 
 
 def mint():

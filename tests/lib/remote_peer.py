@@ -10,26 +10,9 @@ import struct
 import subprocess
 import tempfile
 
+from netstring import fields, ns as put
+
 F_ADD_SEALS, ALL_SEALS = 1033, 15
-
-
-def put(*fields):
-    out = b""
-    for f in fields:
-        f = f if isinstance(f, bytes) else str(f).encode()
-        out += b"%d:%s," % (len(f), f)
-    return out
-
-
-def fields(data):
-    out = []
-    while data:
-        n, data = data.split(b":", 1)
-        n = int(n)
-        assert data[n:n + 1] == b",", data
-        out.append(data[:n])
-        data = data[n + 1:]
-    return out
 
 
 def receive(sock, timeout=20):
