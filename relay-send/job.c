@@ -4,7 +4,7 @@
 #include "domain.h"
 #include "flow.h"
 #include "hash.h"
-#include "hold.h"
+#include "job_choice.h"
 #include "lane.h"
 #include "memfd.h"
 #include "memory.h"
@@ -18,8 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOB_LOOK_AHEAD 16  /* recipients, for one that an idle connection can take */
-#define JOB_IDLE_LOOKED 8  /* idle connections looked at for each */
 #define JOB_MOVED_MAX 1000 /* recipients that turned out to belong elsewhere, in one start */
 
 static struct hash fetching; /* the first job of each serial */
@@ -42,101 +40,6 @@ void job_start_module(void)
 uint32_t jobs_active(void)
 {
   return active;
-}
-
-static struct worker *idle_for(const struct lane *lane, const struct route *route)
-{
-  struct list_node *node = lane->idle.next;
-
-  for (int i = 0; i < JOB_IDLE_LOOKED && node != &lane->idle; i++, node = node->next) {
-    struct worker *w = LIST_ITEM(node, struct worker, idle);
-    if (worker_serves(w, route)) {
-      return w;
-    }
-  }
-  return NULL;
-}
-
-/*
- * The first recipient in the flow; but if an idle connection fits one that is
- * not far behind it, that one, because at a provider of many hosts each
- * domain has its own, and a warm connection is worth a small change of order.
- */
-static struct rcpt *choose(const struct lane *lane, const struct flow *flow, struct worker **w)
-{
-  struct rcpt *first = flow_first(flow), *r = first;
-
-  *w = NULL;
-  for (int i = 0; i < JOB_LOOK_AHEAD && r && lane->idle_count > 0; i++) {
-    if (r->domain->state == DOMAIN_OK && r->domain->site == lane->site &&
-        (*w = idle_for(lane, r->domain->route)) != NULL) {
-      return r;
-    }
-    r = flow_after(flow, r);
-  }
-  return first;
-}
-
-/* False: it did not belong here (any more), and has gone to where it does. */
-static bool belongs(const struct lane *lane, struct rcpt *r)
-{
-  struct domain *d = r->domain;
-
-  if (hold_covers(r)) {
-    rcpt_detach(r);
-    rcpt_place(r, RCPT_AT_HELD);
-    return false;
-  }
-  if (d->state == DOMAIN_OK && d->expires <= sched.now && sched.now >= d->retry_at) {
-    domain_ask(d, rcpt_message(r)->tenant);
-  }
-  if (d->state != DOMAIN_OK || d->site != lane->site) {
-    rcpt_detach(r);
-    schedule_now(r, false);
-    return false;
-  }
-  return true;
-}
-
-/* May other go in the same transaction as r? */
-static bool joins(const struct rcpt *r, const struct rcpt *other, const struct worker *w)
-{
-  const struct domain *d = other->domain;
-
-  if (other->where != RCPT_AT_READY || other->flow != r->flow) {
-    return false;
-  }
-  if (d == r->domain) {
-    return true;
-  }
-  if (d->state != DOMAIN_OK || d->site != r->domain->site || hold_covers(other)) {
-    return false;
-  }
-  /* On a new connection: a domain that goes to the same host first. */
-  const struct route_host *first = r->domain->route->hosts;
-  return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
-}
-
-static uint32_t collect(struct job *job, struct rcpt *r, const struct worker *w)
-{
-  struct message *m = rcpt_message(r);
-  struct rcpt *chosen[WORK_RCPTS_MAX];
-  uint32_t count = 0;
-
-  chosen[count++] = r;
-  for (uint16_t i = 0; i < m->rcpt_count && count < WORK_RCPTS_MAX; i++) {
-    if (&m->rcpts[i] != r && joins(r, &m->rcpts[i], w)) {
-      chosen[count++] = &m->rcpts[i];
-    }
-  }
-  /* Charged first: the flow goes with its last recipient. */
-  flow_charge(r->flow, flow_cost(m->content_len, count));
-  for (uint32_t i = 0; i < count; i++) {
-    rcpt_detach(chosen[i]);
-    rcpt_place(chosen[i], RCPT_AT_ACTIVE);
-    list_link(&job->rcpts, &chosen[i]->link);
-  }
-  return count;
 }
 
 static void fetch(struct job *job)
@@ -171,7 +74,7 @@ static void begin(struct lane *lane, struct rcpt *r, struct worker *w)
   list_head_init(&job->rcpts);
   tenant_use(job->tenant);
   lane_use(lane);
-  collect(job, r, w);
+  job_collect(job, r, w);
   job->tenant->active++;
   lane->active++;
   active++;
@@ -201,8 +104,8 @@ bool job_start(struct lane *lane)
       tenant_block(flow);
       continue;
     }
-    struct rcpt *r = choose(lane, flow, &w);
-    if (!belongs(lane, r)) {
+    struct rcpt *r = job_choose(lane, flow, &w);
+    if (!job_belongs(lane, r)) {
       continue;
     }
     enum worker_room room = w ? WORKER_ROOM : worker_room(lane);

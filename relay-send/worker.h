@@ -65,6 +65,11 @@ void worker_ending(struct worker *w);
 void worker_drop(struct worker *w);
 void worker_unestablish(struct worker *w);
 
+/* worker_input.c: one datagram of it. Garbage: it is lost, its job too. */
+void worker_datagram(struct channel *c, const char *data, size_t len, int fd);
+/* It is gone, or must go. Frees it. */
+void worker_lost(struct worker *w);
+
 /* From the master. */
 void worker_arrived(uint64_t token, pid_t pid, int fd);
 void worker_refused(uint64_t token, const char *text);
