@@ -30,7 +30,8 @@
  *              arrival_ms next_ms expires_ms last            (why ID)
  *
  * state: lookup (waits for DNS), ready (waits for a connection), active (on a
- * connection), waiting (until next_ms), held, dsn (failed, notice being made).
+ * connection), waiting (until next_ms), held, dsn (failed, notice being made), commit
+ * (its client waits for the MX's answer no longer; it is being written to the queue).
  * reason is a sentence for people: what holds it, what will happen next.
  */
 #define CTL_PATH "run/ctl"

@@ -93,7 +93,7 @@ void ctl_row_relay(struct ctl_client *c)
   put_number(c, "active", (int64_t)sched.places[RCPT_AT_ACTIVE]);
   put_number(c, "waiting",
              (int64_t)(sched.places[RCPT_AT_WAITING] + sched.places[RCPT_AT_LOOKUP] +
-                       sched.backing_off));
+                       sched.places[RCPT_AT_COMMIT] + sched.backing_off));
   put_number(c, "held", (int64_t)sched.places[RCPT_AT_HELD]);
   put_number(c, "dsn_due", (int64_t)(sched.places[RCPT_AT_DUE] + sched.places[RCPT_AT_NOTICE]));
   put_number(c, "workers", workers_count());
@@ -144,8 +144,8 @@ void ctl_row_site(struct ctl_client *c, const void *item)
 
 const char *ctl_state(const struct rcpt *r)
 {
-  static const char *const names[RCPT_PLACES] = {"lookup", "ready", "active", "waiting",
-                                                 "held",   "dsn",   "dsn",    "ended"};
+  static const char *const names[RCPT_PLACES] = {"lookup", "ready", "active", "waiting", "held",
+                                                 "dsn",    "dsn",   "commit", "ended"};
 
   return schedule_obstacle(r) ? "waiting" : names[r->where];
 }
@@ -261,6 +261,9 @@ static void reason_text(const struct rcpt *r, char *out, size_t size)
     hold_describe(r, what, sizeof what);
     snprintf(out, size, "an operator holds %s; relay-ctl release ends that",
              *what ? what : "it no longer, it goes in a moment");
+    break;
+  case RCPT_AT_COMMIT:
+    snprintf(out, size, "its client waits; it is being written to the queue");
     break;
   case RCPT_AT_DUE:
     snprintf(out, size, "%s; a notice to the sender is due",

@@ -322,7 +322,7 @@ void job_end(struct job *job, const struct work_end *end)
   struct worker *w = job->worker;
   /* 421 on a connection that has served before is the end of its turn, not trouble. */
   bool over = job->shut && w->served > 0;
-  bool broken = !end->keep && !end->stale && !over && job->delivered == 0;
+  bool broken = !end->keep && !end->stale && !over && job->delivered == 0 && !job->cancelled;
 
   decide_held(job, !end->dsn);
   if (end->stale && w->served > 0) {
@@ -388,6 +388,20 @@ void job_lost(struct job *job)
     decide_rest(job, &o);
   }
   job_free(job);
+}
+
+void job_cancel(struct job *job)
+{
+  if (job->cancelled) {
+    return;
+  }
+  job->cancelled = true;
+  if (job->sent) {
+    worker_cancel(job->worker);
+    return;
+  }
+  worker_drop(job->worker);
+  job_withdraw(job);
 }
 
 void job_withdraw(struct job *job)

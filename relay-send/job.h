@@ -38,6 +38,7 @@ struct job {
   bool one_piece; /* sent without D: its dot may be out at any time (work.h) */
   bool fetching;
   bool gone; /* nobody waits for the fd any more */
+  bool cancelled; /* not wanted any more: what comes of it says nothing about the site */
 };
 
 void job_start_module(void);
@@ -62,6 +63,13 @@ void job_no_session(struct job *job, const struct outcome *outcome);
 void job_lost(struct job *job);
 /* It is taken back before anything was sent; the recipients are ready again. */
 void job_withdraw(struct job *job);
+
+/*
+ * Its message is not wanted any more, or its time is over (through.h). Not sent
+ * yet: withdrawn at once. Else the worker is told, and its outcomes come: the MX's, if the final dot was
+ * out, or deferrals.
+ */
+void job_cancel(struct job *job);
 
 uint32_t jobs_active(void);
 

@@ -94,6 +94,7 @@ void job_collect(struct job *job, struct rcpt *r, const struct worker *w)
   for (uint32_t i = 0; i < count; i++) {
     rcpt_detach(chosen[i]);
     rcpt_place(chosen[i], RCPT_AT_ACTIVE);
+    chosen[i]->job = job;
     list_link(&job->rcpts, &chosen[i]->link);
   }
 }

@@ -27,6 +27,7 @@
 #include "schedule.h"
 #include "stop.h"
 #include "tenant.h"
+#include "through.h"
 #include "worker.h"
 
 #include <signal.h>
@@ -114,6 +115,7 @@ static int before_wait(void *arg)
   bool more = ctl_server_run();
   more |= retry_all_run();
   more |= lanes_run(job_start);
+  through_turn();
   int fresh = dispatch_client_turn();
   results_flush();
   if (stop_ready()) {
@@ -150,6 +152,7 @@ static void start_modules(void)
   notice_start();
   job_start_module();
   worker_start();
+  through_start();
   stop_start();
   retry_all_start();
 }

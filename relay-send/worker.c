@@ -341,7 +341,7 @@ void workers_pause(bool pause)
   }
 }
 
-static void cancel(struct worker *w)
+void worker_cancel(struct worker *w)
 {
   struct buf b = BUF_INIT(64);
 
@@ -364,7 +364,7 @@ void workers_stop(void)
       w->job = NULL;
       job_withdraw(job);
     } else if (w->job && !w->job->dot) {
-      cancel(w);
+      worker_cancel(w);
     }
     if (w->state == WORKER_ASKED) {
       hash_remove(&asked, &w->token, sizeof w->token);

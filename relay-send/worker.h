@@ -70,6 +70,9 @@ void worker_datagram(struct channel *c, const char *data, size_t len, int fd);
 /* It is gone, or must go. Frees it. */
 void worker_lost(struct worker *w);
 
+/* X to its job. */
+void worker_cancel(struct worker *w);
+
 /* From the master. */
 void worker_arrived(uint64_t token, pid_t pid, int fd);
 void worker_refused(uint64_t token, const char *text);

@@ -134,6 +134,11 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
     reply_line(&s->out, "452 4.5.3 too many recipients, send the rest in another transaction");
     return;
   }
+  /* The MX's own answer can only be one (doc/INTERNALS.md, through). */
+  if ((s->rules->through & ENVELOPE_THROUGH_ONLY) && e->rcpt_count > 0) {
+    reply_line(&s->out, "452 4.5.3 one recipient a transaction here, send the rest in another");
+    return;
+  }
   wrong = command_parse_rcpt(c->argument, c->argument_len, e->flags & ENVELOPE_SMTPUTF8, &r);
   if (wrong) {
     complain(s, wrong);

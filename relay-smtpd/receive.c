@@ -55,10 +55,12 @@ static void begin(struct message *m)
   id_mint(e->id);
   e->arrival = r.when = clock_wall_ms();
   e->priority = t->priority;
+  e->through = t->through;
   strcpy(e->tenant, t->tenant);
   strcpy(e->client, t->client_text);
   strcpy(e->helo, s->helo);
   submit_begin(&m->submit, &s->hatch, &s->message, e, &r, s->declared);
+  m->submit.through_bytes = t->through ? t->through_bytes : 0;
   data_begin(&m->data);
   m->data.normalize = t->normalize;
   m->data.max = t->databytes;

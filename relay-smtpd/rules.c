@@ -16,6 +16,8 @@
 #define TIMEOUT_DEFAULT_S 300 /* RFC 5321 4.5.3.2.7 */
 #define TIMEOUT_MAX_S 86400
 /* What we add in front (Received) must still fit into INTAKE_CONTENT_MAX. */
+#define THROUGH_MAX_S 540         /* a client waits 10 minutes: RFC 5321 4.5.3.2.6 */
+#define THROUGH_ONLY_DEFAULT_S 120
 #define DATABYTES_MAX (INTAKE_CONTENT_MAX - 4096)
 
 static char error_text[1200];
@@ -153,12 +155,34 @@ static int load_tenant(struct rules *s)
   return 0;
 }
 
+/* SECONDS, "only" or "only:SECONDS". */
+static int load_through(struct rules *s)
+{
+  const char *value = getenv("RELAYTHROUGH"), *number = value;
+  uint64_t seconds = THROUGH_ONLY_DEFAULT_S;
+  bool only;
+
+  if (!value) {
+    return 0;
+  }
+  only = strncmp(value, "only", 4) == 0 && (value[4] == '\0' || value[4] == ':');
+  if (only) {
+    number = value[4] ? value + 5 : NULL;
+  }
+  if (number && scan_u64(number, strlen(number), THROUGH_MAX_S, &seconds) < 0) {
+    return fail("RELAYTHROUGH", value, "neither seconds from 0 to 540, nor only, nor only:SECONDS");
+  }
+  s->through = (uint32_t)seconds | (only ? ENVELOPE_THROUGH_ONLY : 0);
+  s->through_bytes = INTAKE_THROUGH_BYTES;
+  return s->through ? check(control_u64("throughbytes", 0, INTAKE_CONTENT_MAX, &s->through_bytes)) : 0;
+}
+
 static int load_rules(struct rules *s)
 {
   const char *barelf = getenv("RELAYBARELF");
   uint64_t priority = ENVELOPE_PRIORITY_DEFAULT;
 
-  if (load_relayclient(s) < 0 || load_tenant(s) < 0 ||
+  if (load_relayclient(s) < 0 || load_tenant(s) < 0 || load_through(s) < 0 ||
       load_number("RELAYPRIORITY", 99, &priority) < 0 ||
       load_number("DATABYTES", DATABYTES_MAX, &s->databytes) < 0) {
     return -1;

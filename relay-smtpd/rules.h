@@ -30,6 +30,8 @@ struct rules {
   char tenant[ENVELOPE_TENANT_SIZE];
   int priority;
   bool normalize; /* RELAYBARELF=normalize */
+  uint32_t through;       /* RELAYTHROUGH, as envelope.through has it; 0: commit first */
+  uint64_t through_bytes; /* control/throughbytes: of content that may stay in memory */
 };
 
 /* 0, or -1 with rules_error() a sentence that names the file or variable. */

@@ -168,14 +168,14 @@ static void check_intake(void)
   intake_put_hello(&b, "msa1", "192.0.2.1");
   check_datagram("hello", &b, take_intake_request);
   buf_reset(&b);
-  intake_put_submit(&b, 100, 5000, "big01");
+  intake_put_submit(&b, 100, 5000, "big01", 0);
   check_datagram("submit", &b, take_intake_request);
   CHECK_INT(intake_get_request(b.data, b.len, &q), 0);
   CHECK_INT(q.envelope_len, 100);
   CHECK_INT(q.content_len, 5000);
   CHECK_STR(q.name, "big01");
   buf_reset(&b);
-  intake_put_submit(&b, 1, 1, "../../etc/passwd");
+  intake_put_submit(&b, 1, 1, "../../etc/passwd", 0);
   CHECK(take_intake_request(b.data, b.len) != 0);
   buf_reset(&b);
   intake_put_answer(&b, &a);
