@@ -122,16 +122,20 @@ struct index_message *admit_message(struct submission *s)
 static int enter_index(struct submission *s)
 {
   struct queue *q = s->queue;
+  struct index_message *m = s->message;
 
   if (s->trial && index_has_id(&q->index, s->envelope.id)) {
     submission_refuse(s, 451, "4.3.0 this id is in use, try again");
     return -1;
   }
-  if (!s->message && !(s->message = admit_message(s))) {
-    return -1;
+  if (!m) {
+    m = admit_message(s);
+    if (!m) {
+      return -1;
+    }
+    s->message = m;
   }
-  if ((s->big[0] && !(s->message->big = strdup(s->big))) ||
-      index_add(&q->index, s->message) == -1) {
+  if ((s->big[0] && !(m->big = strdup(s->big))) || index_add(&q->index, m) == -1) {
     submission_refuse(s, 451, "4.3.0 out of memory");
     return -1;
   }

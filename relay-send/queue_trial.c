@@ -148,6 +148,7 @@ static int make(struct submission *s, int *fd)
 
 bool trial_begin(struct submission *s)
 {
+  struct index_message *m;
   int fd;
 
   if (!possible(s)) {
@@ -157,9 +158,14 @@ bool trial_begin(struct submission *s)
     submission_refuse(s, 451, "4.3.2 the relay cannot pass messages through now, try again later");
     return true;
   }
-  if (!read_envelope(s) || !(s->message = admit_message(s))) {
+  if (!read_envelope(s)) {
     return true;
   }
+  m = admit_message(s);
+  if (!m) {
+    return true;
+  }
+  s->message = m;
   if (make(s, &fd) == -1) {
     submission_refuse(s, 451, "4.3.0 out of memory or descriptors");
     return true;
