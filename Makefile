@@ -1,7 +1,8 @@
 # relay: everything is built under $(O), nothing in the source tree.
 #   make            all programs            make check    unit tests
 #   make install    users, directories, /usr/local (see conf-*)
-#   make bench      every experiment of bench/        make clean
+#   make bench      every experiment of bench/        make tools    what they need: bench/*.c
+#   make clean
 # Variants: make O=build/asan CFLAGS_EXTRA='-fsanitize=address,undefined' MUSL=no
 #           make O=build/clang CC=clang
 

@@ -14,18 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define USAGE \
-  "usage: load [-s BYTES] [-l FILE] [-t SECONDS] ADDRESS:PORT TENANT ...\n" \
-  "  -s BYTES    a message's content (default 5120, at least 512)\n" \
-  "  -t SECONDS  ends then, whatever is outstanding\n" \
-  "  -l FILE     log: TOKEN DUE START CONNECTED DOT REPLIED CODE TEXT, a line an attempt;\n" \
+#define USAGE                                                                                      \
+  "usage: load [-s BYTES] [-l FILE] [-t SECONDS] ADDRESS:PORT TENANT ...\n"                        \
+  "  -s BYTES    a message's content (default 5120, at least 512)\n"                               \
+  "  -t SECONDS  ends then, whatever is outstanding\n"                                             \
+  "  -l FILE     log: TOKEN DUE START CONNECTED DOT REPLIED CODE TEXT, a line an attempt;\n"       \
   "              times: microseconds, CLOCK_MONOTONIC, 0: not reached; CODE 0: connection lost;\n" \
-  "              TOKEN: NAME-NUMBER, which is the message's X-Token field\n" \
-  "TENANT: KEY=VALUE,...\n" \
-  "  name=NAME from=ADDRESS    who, and the address that it connects from\n" \
-  "  to=DOMAIN spread=N        recipients' domain; % in it is 1 to N in turn (default 1)\n" \
-  "  messages=N                a round's messages (default 1)\n" \
-  "  rounds=N every=MS after=MS  rounds (default 1), from one to the next, before the first\n" \
+  "              TOKEN: NAME-NUMBER, which is the message's X-Token field\n"                       \
+  "TENANT: KEY=VALUE,...\n"                                                                        \
+  "  name=NAME from=ADDRESS    who, and the address that it connects from\n"                       \
+  "  to=DOMAIN spread=N        recipients' domain; % in it is 1 to N in turn (default 1)\n"        \
+  "  messages=N                a round's messages (default 1)\n"                                   \
+  "  rounds=N every=MS after=MS  rounds (default 1), from one to the next, before the first\n"     \
   "  connections=N per=N       at a time (default 1); messages on each (default 1, 0: no limit)\n" \
   "  retry=MS tries=N          a 4xx or lost connection is tried again (default tries 1: never)\n"
 
@@ -200,9 +200,10 @@ static void set_number(struct tenant *t, const char *key, const char *value)
     const char *key;
     uint32_t *value;
     uint64_t max;
-  } counts[] = {{"spread", &t->spread, 10000},         {"messages", &t->messages, MESSAGES_MAX},
-                {"rounds", &t->rounds, MESSAGES_MAX},  {"connections", &t->connections, CONNECTIONS_MAX},
-                {"per", &t->per, MESSAGES_MAX},        {"tries", &t->tries, 200}};
+  } counts[] = {
+    {"spread", &t->spread, 10000},        {"messages", &t->messages, MESSAGES_MAX},
+    {"rounds", &t->rounds, MESSAGES_MAX}, {"connections", &t->connections, CONNECTIONS_MAX},
+    {"per", &t->per, MESSAGES_MAX},       {"tries", &t->tries, 200}};
   const struct {
     const char *key;
     int64_t *value;
@@ -228,7 +229,8 @@ static void parse_tenant(struct tenant *t, char *text)
 {
   char address[INET_ADDRSTRLEN] = "";
 
-  *t = (struct tenant){.spread = 1, .messages = 1, .rounds = 1, .connections = 1, .per = 1, .tries = 1};
+  *t = (struct tenant){
+    .spread = 1, .messages = 1, .rounds = 1, .connections = 1, .per = 1, .tries = 1};
   for (char *part = strtok(text, ","); part; part = strtok(NULL, ",")) {
     char *value = strchr(part, '=');
     if (!value) {
@@ -272,13 +274,12 @@ static void time_is_over(struct tool_timer *timer)
   tool_loop.stop = true;
 }
 
-int main(int argc, char **argv)
+/* Returns how many seconds it may take, 0 for no limit. */
+static uint64_t options(int argc, char **argv)
 {
-  static struct tool_timer over;
   uint64_t seconds = 0;
   int option;
 
-  report_program("load");
   while ((option = getopt(argc, argv, "s:l:t:")) != -1) {
     if (option == 's') {
       load_size = tool_number("-s", optarg, 1 << 30);
@@ -290,9 +291,19 @@ int main(int argc, char **argv)
       tool_usage(USAGE);
     }
   }
-  if (argc - optind < 2 || load_size < 512) {
+  if (argc - optind < 2 || load_size < LOAD_SIZE_MIN) {
     tool_usage(USAGE);
   }
+  return seconds;
+}
+
+int main(int argc, char **argv)
+{
+  static struct tool_timer over;
+  uint64_t seconds;
+
+  report_program("load");
+  seconds = options(argc, argv);
   load_server = tool_address(argv[optind++]);
   tool_raise_files();
   tool_start(turn);

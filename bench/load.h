@@ -31,6 +31,8 @@ struct session {
   char in[2048];
 };
 
+#define LOAD_SIZE_MIN 512 /* bytes: the header that every message has, and a line */
+
 extern struct sockaddr_in load_server;
 extern size_t load_size; /* of a message's content, in bytes */
 

@@ -114,8 +114,9 @@ static bool say_content(struct session *s)
 
   load_recipient(s, rcpt, sizeof rcpt);
   s->state = DOT;
-  len = snprintf(s->out, HEADER, "From: <%s@sender.test>\r\nTo: <%s>\r\nSubject: load\r\n"
-                                 "X-Token: %s-%u\r\nX-Pad: ",
+  len = snprintf(s->out, HEADER,
+                 "From: <%s@sender.test>\r\nTo: <%s>\r\nSubject: load\r\n"
+                 "X-Token: %s-%u\r\nX-Pad: ",
                  load_name(s), rcpt, load_name(s), s->message.number);
   memset(s->out + len, 'x', (size_t)(HEADER - len));
   memcpy(s->out + HEADER - 4, "\r\n\r\n", 4);

@@ -18,6 +18,12 @@ SINK_READY = 5  # seconds that smtp-sink may take to listen
 
 
 class Server:
+    port = None
+
+    @property
+    def address(self):
+        return f"{ADDRESS}:{self.port}"
+
     def __enter__(self):
         return self
 

@@ -82,12 +82,10 @@ class Attempt:
 class Load(Server):
     """load in the background; attempts() when it has ended."""
 
-    def __init__(self, logs, port, size, tenants, seconds=0, name="load"):
-        self.path = logs / name
+    def __init__(self, logs, server, size, tenants):
+        self.path = logs / "load"
         self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [BUILD / "tools/load", "-s", str(size), "-t", str(seconds), "-l", self.path, f"127.0.0.1:{port}"
-             if isinstance(port, int) else port, *tenants])
+        self.process = subprocess.Popen([BUILD / "tools/load", "-s", str(size), "-l", self.path, server, *tenants])
 
     def wait(self, seconds):
         self.process.wait(seconds)

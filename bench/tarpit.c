@@ -17,22 +17,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define USAGE \
-  "usage: tarpit [options] ADDRESS:PORT ...    listens there until SIGTERM\n" \
-  "  -d MS       delay before each reply to a greeting, MAIL, RCPT, DATA, the final dot\n" \
-  "  -D STEP=MS  delay of one step: banner helo mail rcpt data dot rset quit\n" \
-  "  -c N        the most connections at once from one client address, at each ADDRESS:PORT;\n" \
-  "              one too many gets 421 in its banner and is closed\n" \
-  "  -m          ... gets a banner, and 421 when it says MAIL\n" \
-  "  -r N        the most messages a second from one client address: then 450 to MAIL\n" \
-  "  -P          does not offer PIPELINING\n" \
-  "  -l FILE     log: TIME listen LISTENER -    for each, when all listen\n" \
-  "                   TIME accept|close|refuse LISTENER CLIENT OPEN\n" \
-  "                   TIME limit LISTENER CLIENT OPEN\n" \
-  "                   TIME message LISTENER CLIENT TOKEN BYTES\n" \
-  "              TIME: microseconds, CLOCK_MONOTONIC; OPEN: connections of that client there\n" \
-  "              afterwards; TOKEN: the message's X-Token field, or -\n" \
-  "stdout at the end: LISTENER CLIENT connections= peak= refused= messages= limited=\n" \
+#define USAGE                                                                                      \
+  "usage: tarpit [options] ADDRESS:PORT ...    listens there until SIGTERM\n"                      \
+  "  -d MS       delay before each reply to a greeting, MAIL, RCPT, DATA, the final dot\n"         \
+  "  -D STEP=MS  delay of one step: banner helo mail rcpt data dot rset quit\n"                    \
+  "  -c N        the most connections at once from one client address, at each ADDRESS:PORT;\n"    \
+  "              one too many gets 421 in its banner and is closed\n"                              \
+  "  -m          ... gets a banner, and 421 when it says MAIL\n"                                   \
+  "  -r N        the most messages a second from one client address: then 450 to MAIL\n"           \
+  "  -P          does not offer PIPELINING\n"                                                      \
+  "  -l FILE     log: TIME listen LISTENER -    for each, when all listen\n"                       \
+  "                   TIME accept|close|refuse LISTENER CLIENT OPEN\n"                             \
+  "                   TIME limit LISTENER CLIENT OPEN\n"                                           \
+  "                   TIME message LISTENER CLIENT TOKEN BYTES\n"                                  \
+  "              TIME: microseconds, CLOCK_MONOTONIC; OPEN: connections of that client there\n"    \
+  "              afterwards; TOKEN: the message's X-Token field, or -\n"                           \
+  "stdout at the end: LISTENER CLIENT connections= peak= refused= messages= limited=\n"            \
   "with CLIENT * for all of a listener.\n"
 
 #define DELAY_MAX 3600000  /* ms */
@@ -219,7 +219,8 @@ static void set_step(const char *text)
       return;
     }
   }
-  tool_usage(USAGE);
+  report_fatal("-D: not STEP=MS: %s", text);
+  exit(EXIT_USAGE);
 }
 
 static void set_delay(const char *text)

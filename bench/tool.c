@@ -167,8 +167,8 @@ void tool_start(void (*turn)(void))
   tool_loop.before_wait = before_wait;
   alarm_watch = (struct loop_watch){timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
                                     EPOLLIN, alarm_ready};
-  signal_watch = (struct loop_watch){signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN,
-                                     signal_ready};
+  signal_watch =
+    (struct loop_watch){signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN, signal_ready};
   if (alarm_watch.fd == -1 || signal_watch.fd == -1) {
     tool_die("make a timer");
   }

@@ -156,7 +156,8 @@ def check_schedule(test):
     test.equal({(client, token[0]) for _, _, client, token, _ in pit.events("message")}, {(a, "a"), (m, "m")},
                "each tenant comes from its own address")
     connections = pit.counts()[pit.listeners[0], m]
-    test.check(connections["connections"] >= 4 and connections["peak"] <= 2, "per=10: four connections", str(connections))
+    test.check(connections["connections"] >= 4 and connections["peak"] <= 2, "per=10: four connections",
+               str(connections))
 
 
 def check_nobody_there(test):
@@ -168,7 +169,8 @@ def check_usage(test):
     for words in (["tarpit"], ["tarpit", "-D", "x=1", "127.0.0.1:1"], ["load"],
                   ["load", "127.0.0.1:1", "name=a"], ["load", "127.0.0.1:1", "from=127.0.0.1,to=x,name=a,no=1"]):
         done = run_program(BUILD / "tools" / words[0], *words[1:], check=False)
-        test.check(done.returncode == 100 and done.stderr, f"{' '.join(words)}: usage, status 100", str(done.returncode))
+        test.check(done.returncode == 100 and done.stderr, f"{' '.join(words)}: refused, status 100",
+                   str(done.returncode))
 
 
 def tools(test):
