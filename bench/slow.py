@@ -20,6 +20,7 @@ class Tarpit(Server):
     def __init__(self, logs, addresses, *options):
         path = logs / "tarpit"
         self.accepted = {}  # {token: (seconds, listener)}
+        self.refused = []   # seconds
         self.counts = {}    # {listener: {...}}, after the end
         self.process = subprocess.Popen([BUILD / "tools/tarpit", *map(str, options), "-l", path, *addresses],
                                         stdout=subprocess.PIPE, text=True)
@@ -39,6 +40,8 @@ class Tarpit(Server):
             when, what, listener, _, *more = line.split()
             if what == "message":
                 self.accepted.setdefault(more[0], (int(when) / 1e6, listener))
+            elif what == "refuse":
+                self.refused.append(int(when) / 1e6)
         return len(self.accepted)
 
     def wait_for(self, done, until, stalled=None):
