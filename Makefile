@@ -1,7 +1,8 @@
 # relay: everything is built under $(O), nothing in the source tree.
 #   make            all programs            make check    unit tests
 #   make install    users, directories, /usr/local (see conf-*)
-#   make bench      every experiment of bench/        make clean
+#   make bench      every experiment of bench/        make tools    what they need: bench/*.c
+#   make clean
 # Variants: make O=build/asan CFLAGS_EXTRA='-fsanitize=address,undefined' MUSL=no
 #           make O=build/clang CC=clang
 
@@ -39,7 +40,7 @@ PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
 ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
-.PHONY: all check fuzz bench soak install clean
+.PHONY: all check fuzz tools bench soak install clean
 all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
 
 # What conf-users and conf-groups say, for relay-start.
@@ -125,7 +126,14 @@ fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 	  $(O)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=$(O)/fuzz/ \
 	    $(O)/corpus/$$t tests/fuzz/corpus/$${t%_fuzz} || exit 1; done
 
-bench: all
+# The tools of bench/ that Debian does not have; not installed.
+TOOLS = tarpit load queue_rate
+tools: $(TOOLS:%=$(O)/tools/%)
+$(O)/tools.a: $(O)/bench/tool.o $(O)/bench/tarpit_session.o $(O)/bench/load_session.o
+$(TOOLS:%=$(O)/tools/%): $(O)/tools/%: $(O)/bench/%.o $(O)/tools.a $(O)/lib.a
+	$(LINK) -lpthread
+
+bench: all tools
 	bench/run
 
 SOAK_MINUTES = 60
