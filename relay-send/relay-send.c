@@ -168,20 +168,21 @@ static void configure(const char *directory)
   }
 }
 
+static const char usage[] =
+  "usage: relay-send [-d DIR]\n"
+  "The scheduler. Run by relay-start, which gives it sockets on fds 3, 5 and 7.\n";
+
 int main(int argc, char **argv)
 {
   const char *directory = NULL;
   sigset_t set;
-  int option;
+  int status;
 
   report_program("relay-send");
   block_signals(&set);
-  while ((option = getopt(argc, argv, "d:")) != -1) {
-    if (option != 'd') {
-      report_fatal("usage: relay-send [-d DIR] (run by relay-start)");
-      return EXIT_USAGE;
-    }
-    directory = optarg;
+  status = home_options(argc, argv, usage, &directory);
+  if (status != -1) {
+    return status;
   }
   configure(directory);
   if (drop_hide() == -1) {
