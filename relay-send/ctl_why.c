@@ -147,7 +147,7 @@ static void ready(struct rcpt *r, char *out, size_t size)
   }
   if (others > 0) {
     size_t used = strlen(out);
-    snprintf(out + used, size - used, "; %u%s of its tenant are before it", others,
+    snprintf(out + used, size - used, "; %u%s of its tenant before it", others,
              others == CTL_COUNTED_MAX ? " or more" : "");
   }
 }

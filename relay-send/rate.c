@@ -88,8 +88,10 @@ static void learn(struct rate *r, int64_t now)
     uint32_t least = rate / 3 * 2; /* so that it is at most halved at a time */
     rate = seen > least ? seen : least;
   }
-  rate = rate - rate / 4;
-  r->per_minute = rate > 0 ? rate < RATE_MOST ? rate : RATE_MOST : 1;
+  if (rate > 0) {
+    rate -= rate / 4;
+    r->per_minute = rate < RATE_MOST ? rate : RATE_MOST;
+  } /* else nothing was delivered yet, and only the pause is known to be needed */
 }
 
 void rate_trouble(struct rate *r, int64_t now, int64_t first, int64_t most)
@@ -105,7 +107,7 @@ void rate_trouble(struct rate *r, int64_t now, int64_t first, int64_t most)
   }
   r->row++;
   r->hold = now + (pause < most ? pause : most);
-  r->full_us = r->hold * 1000 + burst_us(r); /* empty then */
+  r->full_us = r->per_minute > 0 ? r->hold * 1000 + burst_us(r) : 0; /* empty then */
   r->changed = r->hold;
   r->bound = false;
 }

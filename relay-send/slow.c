@@ -8,7 +8,7 @@ static bool is_slow(uint32_t usual, uint32_t took)
   return usual > 0 && took / SLOW_TIMES > usual && took - usual > SLOW_LEAST_MS * SLOW_SCALE;
 }
 
-/* A quarter of the way down, a sixty-fourth of it up, there never more than as if it had doubled. */
+/* A quarter of the way down, a 256th of it up, there never more than as if it had doubled. */
 static void follow(uint32_t *usual, uint32_t took)
 {
   if (*usual == 0) {
@@ -17,7 +17,7 @@ static void follow(uint32_t *usual, uint32_t took)
     *usual -= (*usual - took + 3) / 4;
   } else {
     uint32_t up = took - *usual < *usual ? took - *usual : *usual;
-    *usual += up / 64;
+    *usual += (up + 255) / 256;
   }
 }
 
