@@ -5,7 +5,7 @@
 #include "flow.h"
 #include "hash.h"
 #include "job_choice.h"
-#include "lane.h"
+#include "learn.h"
 #include "memfd.h"
 #include "memory.h"
 #include "results.h"
@@ -77,6 +77,7 @@ static void begin(struct lane *lane, struct rcpt *r, struct worker *w)
   job_collect(job, r, w);
   job->tenant->active++;
   lane->active++;
+  lane_started(lane);
   active++;
   fetch(job);
   if (w) {
@@ -182,7 +183,8 @@ static void job_free(struct job *job)
     lane_release(lane);
   }
   free(job->shut);
-  job->shut = NULL;
+  free(job->said);
+  job->shut = job->said = NULL;
   if (job->fetching) {
     job->gone = true; /* the answer to its G is still to come, and will free it */
   } else {
@@ -234,8 +236,29 @@ void job_fetched(uint64_t serial, int fd, const char *text)
   job_free(job);
 }
 
-int job_outcome(struct job *job, const struct outcome *o)
+/* The worst that the replies say of us: they are about all of the lane, not this recipient. */
+static enum trouble speaks_of_us(struct job *job, const struct outcome *o)
 {
+  enum trouble kind = learn_kind(job->lane, o);
+
+  if (kind != TROUBLE_NONE && !job->said) {
+    job->said = memory_get(sizeof *job->said);
+    *job->said = *o;
+    job->trouble = kind;
+  }
+  return kind;
+}
+
+/* judge.c's words for a transaction that X has ended */
+static bool is_cancelled(const struct outcome *o)
+{
+  return o->verdict == VERDICT_DEFERRED && o->code == 0 && strcmp(o->status, "4.3.2") == 0 &&
+         strncmp(o->reply, "cancelled", strlen("cancelled")) == 0;
+}
+
+int job_outcome(struct job *job, const struct outcome *told)
+{
+  struct outcome copy = *told, *o = &copy;
   struct list_node *node = job->rcpts.next;
   struct rcpt *r = NULL;
 
@@ -248,7 +271,18 @@ int job_outcome(struct job *job, const struct outcome *o)
   if (node == &job->rcpts || o->verdict == VERDICT_DROPPED) {
     return -1;
   }
-  if (o->verdict == VERDICT_DEFERRED && o->code == 421 && o->stage != STAGE_DOT) {
+  job->cancelled |= is_cancelled(o);
+  enum trouble kind = speaks_of_us(job, o);
+  if (o->verdict == VERDICT_FAILED && kind != TROUBLE_NONE && kind != TROUBLE_REPUTATION) {
+    o->verdict = VERDICT_DEFERRED;
+    o->status[0] = '4';
+  }
+  if (kind != TROUBLE_NONE && !learn_counts(job->lane, kind)) {
+    job->back = true;
+    return 0;
+  }
+  if (kind == TROUBLE_NONE && o->verdict == VERDICT_DEFERRED && o->code == 421 &&
+      o->stage != STAGE_DOT) {
     /* RFC 5321 3.8: the server is closing; says nothing about this message. */
     if (!job->shut) {
       job->shut = memory_get(sizeof *job->shut);
@@ -300,49 +334,58 @@ static void log_attempt(const struct job *job, const struct work_end *end)
 /* The connection had no answer for them: was it an old one, or is it the site? */
 static void shut(struct job *job)
 {
-  struct outcome o = *job->shut;
-  struct lane *lane = job->lane;
+  struct worker *w = job->worker;
 
-  if (job->worker->served > 0) {
-    put_back(job);
-    return;
+  if (w->served == 0) {
+    worker_forget(w);
+    if (!lane_refused(job->lane, job->epoch, job->shut)) {
+      decide_rest(job, job->shut);
+      return;
+    }
   }
-  worker_unestablish(job->worker);
-  lane_failed(lane, &o);
-  if (lane->site->shared) {
-    decide_rest(job, &o);
+  put_back(job);
+}
+
+/* What E leaves to be decided. */
+static void settle(struct job *job, const struct work_end *end)
+{
+  struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = STAGE_NONE, .status = "4.3.0",
+                      .reply = "the delivery process gave no verdict"};
+
+  decide_held(job, !end->dsn);
+  if ((end->stale && job->worker->served > 0) || job->back) {
+    put_back(job);
+  } else if (job->shut) {
+    shut(job);
+  } else if (!list_head_empty(&job->rcpts) && sched.stopping) {
+    put_back(job); /* cancelled */
   } else {
-    put_back(job);
+    decide_rest(job, &o);
   }
+}
+
+static void learn(const struct job *job, const struct work_end *end)
+{
+  struct lesson l = {.epoch = job->epoch, .in_use = job->lane->active, .kind = job->trouble,
+                     .said = job->said, .delivered = job->delivered, .deferred = job->deferred,
+                     .failed = job->failed, .given = job->worker->given,
+                     .ms = sched.now - job->given, .ms_mail = end->ms_mail,
+                     .ms_rcpt = end->ms_rcpt, .ms_dot = end->ms_dot, .bytes = end->bytes};
+
+  /* A 421 that says no more is a refusal on a new connection, and the end of its turn on another. */
+  l.broken = !end->keep && !end->stale && !job->shut && job->delivered == 0;
+  lane_learn(job->lane, &l);
 }
 
 void job_end(struct job *job, const struct work_end *end)
 {
   struct lane *lane = job->lane;
   struct worker *w = job->worker;
-  /* 421 on a connection that has served before is the end of its turn, not trouble. */
-  bool over = job->shut && w->served > 0;
-  bool broken = !end->keep && !end->stale && !over && job->delivered == 0 && !job->cancelled;
 
-  decide_held(job, !end->dsn);
-  if (end->stale && w->served > 0) {
-    put_back(job);
-  } else if (job->shut) {
-    shut(job);
-  } else if (!list_head_empty(&job->rcpts)) {
-    struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = STAGE_NONE, .status = "4.3.0",
-                        .reply = "the delivery process gave no verdict"};
-    if (sched.stopping) {
-      put_back(job); /* cancelled */
-    } else {
-      decide_rest(job, &o);
-    }
+  if (!job->cancelled) {
+    learn(job, end);
   }
-  if (broken) {
-    window_trouble(&lane->window, job->epoch);
-  } else if (job->delivered > 0) {
-    window_success(&lane->window, lane->active);
-  }
+  settle(job, end);
   log_attempt(job, end);
   w->served++;
   w->job = NULL;
@@ -359,13 +402,10 @@ void job_end(struct job *job, const struct work_end *end)
 
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
-  struct lane *lane = job->lane;
-
-  lane_failed(lane, outcome);
-  if (lane->site->shared) {
-    decide_rest(job, outcome);
-  } else {
+  if (lane_refused(job->lane, job->epoch, outcome)) {
     put_back(job);
+  } else {
+    decide_rest(job, outcome);
   }
   job_free(job);
 }
@@ -382,7 +422,7 @@ void job_lost(struct job *job)
                      : "unexpectedly");
   /* Whether the MX would have told the sender is not known: then we do (RFC 3461 5.2.2). */
   decide_held(job, true);
-  if (!job->sent || (sched.stopping && !perhaps)) {
+  if (!job->sent || job->back || (sched.stopping && !perhaps)) {
     put_back(job);
   } else {
     decide_rest(job, &o);

@@ -2,6 +2,7 @@
 #define JOB_H
 
 #include "message.h"
+#include "trouble.h"
 #include "work.h"
 
 struct lane;
@@ -29,6 +30,8 @@ struct job {
   struct job *same;       /* the next that waits for an fd of this message */
   struct held_outcome *held;
   struct outcome *shut;   /* 421: the server closes; decided at E */
+  struct outcome *said;   /* a reply that speaks of us, of kind trouble (learn.h) */
+  enum trouble trouble;
   int fd;
   uint64_t epoch; /* of the window */
   int64_t started, given;
@@ -36,9 +39,10 @@ struct job {
   bool sent; /* J */
   bool dot;  /* D: too late to cancel */
   bool one_piece; /* sent without D: its dot may be out at any time (work.h) */
+  bool back;      /* the recipients without an outcome go back to the head of their flow */
+  bool cancelled; /* X was sent or has taken effect: nothing of it says anything about the site */
   bool fetching;
   bool gone; /* nobody waits for the fd any more */
-  bool cancelled; /* not wanted any more: what comes of it says nothing about the site */
 };
 
 void job_start_module(void);

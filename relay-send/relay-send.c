@@ -63,6 +63,7 @@ static void read_again(void)
     for (struct list_node *l = site->lanes.next; l != &site->lanes; l = l->next) {
       struct lane *lane = LIST_ITEM(l, struct lane, in_site);
       window_set_most(&lane->window, (uint32_t)sched.settings.site_connections);
+      window_set_raise(&lane->window, sched.settings.ceiling_first, sched.settings.ceiling_most);
       lane_room(lane);
     }
   }

@@ -37,12 +37,6 @@ uint32_t workers_count(void)
   return count;
 }
 
-static void set_ending(struct worker *w)
-{
-  ending += w->state != WORKER_ENDING;
-  w->state = WORKER_ENDING;
-  worker_unestablish(w);
-}
 
 static void leave_idle(struct worker *w)
 {
@@ -54,12 +48,28 @@ static void leave_idle(struct worker *w)
   timer_clear(&w->timer);
 }
 
-void worker_unestablish(struct worker *w)
+static void worker_unestablish(struct worker *w)
 {
   if (w->established) {
     w->established = false;
     w->lane->established--;
   }
+}
+
+void worker_forget(struct worker *w)
+{
+  worker_unestablish(w);
+  if (w->given) {
+    w->given = false;
+    w->lane->given--;
+  }
+}
+
+static void set_ending(struct worker *w)
+{
+  ending += w->state != WORKER_ENDING;
+  w->state = WORKER_ENDING;
+  worker_unestablish(w);
 }
 
 static void worker_free(struct worker *w)
@@ -68,6 +78,7 @@ static void worker_free(struct worker *w)
 
   leave_idle(w);
   set_ending(w);
+  worker_forget(w);
   ending--;
   list_unlink(&w->all);
   list_unlink(&w->dirty);
@@ -121,8 +132,8 @@ void worker_start(void)
 
 enum worker_room worker_room(struct lane *lane)
 {
-  if (lane->open >= lane->window.limit) {
-    if (lane->idle_count > 0) {
+  if (lane->open >= lane->window.limit || sched.now < lane->window.open_at) {
+    if (lane->open >= lane->window.limit && lane->idle_count > 0) {
       retire(LIST_ITEM(lane->idle.prev, struct worker, idle));
     }
     lane->full = true;
@@ -148,6 +159,9 @@ void worker_request(struct lane *lane, struct job *job)
   w->lane = lane;
   w->job = job;
   w->state = WORKER_ASKED;
+  /* Up to a quarter fewer: connections that began together shall not end together. */
+  w->serves = sched.settings.connection_messages;
+  w->serves -= sched_random() % (w->serves / 4 + 1);
   timer_init(&w->timer, TIMER_WORKER);
   list_head_init(&w->idle);
   list_head_init(&w->idle_all);
@@ -198,7 +212,7 @@ void worker_rest(struct worker *w)
   struct lane *lane = w->lane;
 
   if (w->state != WORKER_READY || sched.stopping || lane->open > lane->window.limit ||
-      w->served >= sched.settings.connection_messages) {
+      w->served >= w->serves) {
     retire(w);
     return;
   }

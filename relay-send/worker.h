@@ -37,8 +37,10 @@ struct worker {
   uint64_t token;
   pid_t pid;
   uint32_t served;
+  uint64_t serves; /* transactions at the most */
   enum worker_state state;
   bool established;
+  bool given; /* counted in lane.given */
 };
 
 enum worker_room {
@@ -63,7 +65,8 @@ void worker_rest(struct worker *w);
 void worker_ending(struct worker *w);
 /* Its job is gone before J: idle again, or not needed any more. */
 void worker_drop(struct worker *w);
-void worker_unestablish(struct worker *w);
+/* The site has refused it: it is none of those that it gives. */
+void worker_forget(struct worker *w);
 
 /* worker_input.c: one datagram of it. Garbage: it is lost, its job too. */
 void worker_datagram(struct channel *c, const char *data, size_t len, int fd);

@@ -1,7 +1,7 @@
 /* What a worker says (work.h): checked like any peer's words, then passed on to its job. */
 #include "worker.h"
 
-#include "lane.h"
+#include "learn.h"
 #include "report.h"
 
 #include <stdlib.h>
@@ -25,8 +25,9 @@ static int greeted(struct worker *w, struct netstring_reader *r)
     return 0; /* told to quit before it was connected */
   }
   w->state = WORKER_READY;
-  w->established = true;
+  w->established = w->given = true;
   w->lane->established++;
+  w->lane->given++;
   w->at = w->hosts->hosts[which];
   w->rank = w->ranks[which];
   free(w->hosts);
