@@ -218,6 +218,19 @@ static void expire(struct through *t, const struct standing *s)
   }
 }
 
+/*
+ * Is a connection of this lane likely to be free in a moment? Where transactions
+ * take long, or many wait before this one, waiting only holds the submitter up.
+ */
+static bool slot_soon(const struct rcpt *r)
+{
+  const struct lane *lane = r->flow->lane;
+  uint64_t window = lane->window.limit ? lane->window.limit : 1;
+
+  return !r->flow->blocked && rate_open(&lane->rate, sched.now) &&
+         (uint64_t)lane->typical_ms * (1 + lane->ready / window) <= THROUGH_SLOT_MS;
+}
+
 static void tick(struct through *t)
 {
   struct standing s = look(t->message);
@@ -235,7 +248,9 @@ static void tick(struct through *t)
     t->no_slot_since = 0;
   } else if (t->no_slot_since == 0) {
     t->no_slot_since = sched.now;
-  } else if (!t->only && sched.now - t->no_slot_since >= THROUGH_SLOT_MS) {
+  }
+  if (s.ready && !t->only &&
+      (sched.now - t->no_slot_since >= THROUGH_SLOT_MS || !slot_soon(s.ready))) {
     give_up_because(t, &s);
     return;
   }

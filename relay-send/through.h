@@ -8,9 +8,10 @@
  * answer, and that are not durable yet (dispatch.h tells the rules). They are
  * scheduled like all others; what is special is when waiting ends:
  *
- *   no connection free for THROUGH_SLOT_MS, a lane or domain in trouble, a
- *   hold, or the submitter's seconds are over: T, and everything but running
- *   attempts is parked until relay-queue has committed it (C 1).
+ *   no connection free for THROUGH_SLOT_MS, or none to be expected so soon; a
+ *   lane or domain in trouble, a hold; or the submitter's seconds are over: T,
+ *   and everything but running attempts is parked until relay-queue has
+ *   committed it (C 1).
  *
  *   With ENVELOPE_THROUGH_ONLY it waits for a connection until its deadline; a
  *   running attempt is cancelled then unless its final dot is out, which is
