@@ -205,6 +205,9 @@ static void reason_ready(const struct rcpt *r, char *out, size_t size)
     snprintf(out, size, "the queue is still being read");
   } else if (sched.paused) {
     snprintf(out, size, "all deliveries wait: the queue cannot write results (disk full?)");
+  } else if (lane->failing && lane->blocked) {
+    snprintf(out, size, "it cannot leave: %s; this is looked at again from time to time, and at "
+             "once when control/sources has been mended and read again (HUP)", lane->trouble->reply);
   } else if (lane->failing) {
     snprintf(out, size, "%s gives no connection (%u failures in a row): %s; one connection at a "
              "time tries again, and when it is greeted all of its mail goes",

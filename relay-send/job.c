@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include "departure.h"
 #include "dispatch_client.h"
 #include "domain.h"
 #include "flow.h"
@@ -113,7 +114,7 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
     return false;
   }
   /* On a new connection: a domain that goes to the same host first. */
-  const struct route_host *first = r->domain->route->hosts;
+  const struct route_host *first = departure_first(r->flow->lane, r->domain->route);
   return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
 }
 
@@ -202,7 +203,7 @@ bool job_start(struct lane *lane)
       continue;
     }
     struct rcpt *r = choose(lane, flow, &w);
-    if (!belongs(lane, r)) {
+    if (!belongs(lane, r) || (!w && !departure_possible(lane, r))) {
       continue;
     }
     enum worker_room room = w ? WORKER_ROOM : worker_room(lane);

@@ -203,13 +203,39 @@ static int64_t backoff(uint32_t failures)
   return (int64_t)(ms / 10 * 9 + sched_random() % (ms / 5 + 1));
 }
 
-bool lane_failed(struct lane *lane, const struct outcome *outcome)
+static void remember(struct lane *lane, const struct outcome *outcome)
 {
   lane->failed_at = sched_stamp();
   if (!lane->trouble) {
     lane->trouble = memory_get(sizeof *lane->trouble);
   }
   *lane->trouble = *outcome;
+}
+
+static void back_off(struct lane *lane, bool blocked)
+{
+  set_failing(lane, true);
+  lane->blocked = blocked;
+  lane->probe_at = sched.now + backoff(lane->failures);
+  timer_set(&lane->timer, lane->probe_at);
+  loglines_printf(&sched.log, '=',
+                  "trouble site=%s source=%s kind=%s failures=%u retry=%llds waiting=%u "
+                  "reply=\"%s\"",
+                  lane->site->name, sources_name(lane->source), blocked ? "source" : "down",
+                  lane->failures, (long long)(lane->probe_at - sched.now) / 1000, lane->ready,
+                  lane->trouble->reply);
+}
+
+void lane_blocked(struct lane *lane, const struct outcome *outcome)
+{
+  remember(lane, outcome);
+  lane->failures++;
+  back_off(lane, true);
+}
+
+bool lane_failed(struct lane *lane, const struct outcome *outcome)
+{
+  remember(lane, outcome);
   if (lane->established > 0) {
     window_refused(&lane->window, lane->established);
     loglines_printf(&sched.log, '=', "trouble site=%s source=%s kind=refused window=%u reply=\"%s\"",
@@ -221,14 +247,7 @@ bool lane_failed(struct lane *lane, const struct outcome *outcome)
   if (lane->site->shared && lane->failures < LANE_SHARED_FAILURES) {
     return false; /* one domain's host says little about a provider */
   }
-  set_failing(lane, true);
-  lane->probe_at = sched.now + backoff(lane->failures);
-  timer_set(&lane->timer, lane->probe_at);
-  loglines_printf(&sched.log, '=',
-                  "trouble site=%s source=%s kind=down failures=%u retry=%llds waiting=%u "
-                  "reply=\"%s\"",
-                  lane->site->name, sources_name(lane->source), lane->failures,
-                  (long long)(lane->probe_at - sched.now) / 1000, lane->ready, outcome->reply);
+  back_off(lane, false);
   return true;
 }
 

@@ -45,8 +45,10 @@ struct lane {
   uint32_t users;       /* flows, workers, jobs */
   uint16_t source;
   bool failing;
+  bool blocked;       /* failing by a fault of our own, not of the site's */
   bool full;          /* all of its connections exist, none of them fits: wait for an end */
   uint32_t failures;  /* in a row */
+  uint32_t generation; /* of what its source stands for: departure.c */
   uint32_t failed_at; /* sched_stamp() of the last one, 0: never */
   int64_t probe_at;
   struct outcome *trouble; /* of the last failure, NULL: none yet */
@@ -79,6 +81,8 @@ bool lanes_run(bool (*start)(struct lane *lane));
 
 /* No connection was had. True if the lane is failing now; false: others work, it has shrunk. */
 bool lane_failed(struct lane *lane, const struct outcome *outcome);
+/* No connection can be tried, by a fault of our own: the lane is failing, looked at as seldom. */
+void lane_blocked(struct lane *lane, const struct outcome *outcome);
 void lane_greeted(struct lane *lane);
 
 /* So many recipients have come to its flows (negative: have left them). */

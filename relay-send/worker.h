@@ -37,6 +37,7 @@ struct worker {
   uint64_t token;
   pid_t pid;
   uint32_t served;
+  uint32_t generation;       /* its lane's when it was told where from */
   enum worker_state state;
   bool established;
 };
@@ -61,6 +62,7 @@ void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd 
 /* After a job: back to the idle ones, or to its end. */
 void worker_rest(struct worker *w);
 void worker_ending(struct worker *w);
+void worker_retire(struct worker *w); /* an idle one, or one that is not needed: tells it to quit */
 /* Its job is gone before J: idle again, or not needed any more. */
 void worker_drop(struct worker *w);
 void worker_unestablish(struct worker *w);
