@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h, which do not like libc's headers. */
 #define SO_ORIGINAL_DST 80
@@ -84,6 +85,28 @@ static enum control_result look(const char *name, bool networks, const struct ip
   return result;
 }
 
+/*
+ * What cannot be bound is no address of this host: that is a cheap answer, and the usual one. What
+ * can be bound need not be one (ip_nonlocal_bind).
+ */
+static bool may_be_ours(const struct ip *ip)
+{
+  struct sockaddr_storage sa;
+  socklen_t len;
+  bool may = true;
+  int fd = socket(ip->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  if (fd == -1) {
+    return true;
+  }
+  ip_to_sockaddr(ip, 0, &sa, &len);
+  if (bind(fd, (struct sockaddr *)&sa, len) < 0 && errno == EADDRNOTAVAIL) {
+    may = false;
+  }
+  close(fd);
+  return may;
+}
+
 /* Is it an interface's? 0, or -1 with errno. */
 static int look_at_interfaces(const struct ip *ip, bool *found)
 {
@@ -120,7 +143,8 @@ int transparent_find(int fd, enum transparent_verdict *verdict,
     snprintf(why, size, "%s", control_error());
     return -1;
   }
-  if (look_at_interfaces(&original.ip, &ours) < 0) {
+  if (original.ip.family != 0 && may_be_ours(&original.ip) &&
+      look_at_interfaces(&original.ip, &ours) < 0) {
     snprintf(why, size, "unable to list this host's addresses: %s", strerror(errno));
     return -1;
   }
