@@ -13,7 +13,8 @@
 static const struct {
   const char *line, *wrong, *name, *ip4, *ip6, *helo;
 } lines[] = {
-  {"out1 192.0.2.1 2001:db8::1 mail1.example.com", NULL, "out1", "192.0.2.1", "2001:db8::1", "mail1.example.com"},
+  {"out1 192.0.2.1 2001:db8::1 mail1.example.com", NULL, "out1", "192.0.2.1", "2001:db8::1",
+   "mail1.example.com"},
   {"\tout2  192.0.2.2\t-   -", NULL, "out2", "192.0.2.2", "", ""},
   {"out3 - ::1 -", NULL, "out3", "", "::1", ""},
   {"Out1 192.0.2.1 - [192.0.2.1]", NULL, "Out1", "192.0.2.1", "", "[192.0.2.1]"},
@@ -33,9 +34,11 @@ static const struct {
   {"out5 - ::ffff:192.0.2.1 -", IP6, NULL, NULL, NULL, NULL},
   {"out5 - :: -", IP6, NULL, NULL, NULL, NULL},
   {"out5 - ff02::1 -", IP6, NULL, NULL, NULL, NULL},
-  {"out5 192.0.2.1 - mail_1.example", "the fourth word is no host name, nor -", NULL, NULL, NULL, NULL},
+  {"out5 192.0.2.1 - mail_1.example",
+   "the fourth word is no host name, nor -", NULL, NULL, NULL, NULL},
   {"- 192.0.2.1 - -", "not a name of 1 to 64 printable characters", NULL, NULL, NULL, NULL},
-  {"caf\xc3\xa9 192.0.2.1 - -", "not a name of 1 to 64 printable characters", NULL, NULL, NULL, NULL},
+  {"caf\xc3\xa9 192.0.2.1 - -",
+   "not a name of 1 to 64 printable characters", NULL, NULL, NULL, NULL},
   {"0123456789012345678901234567890123456789012345678901234567890123 192.0.2.1 - -", NULL,
    "0123456789012345678901234567890123456789012345678901234567890123", "192.0.2.1", "", ""},
   {"01234567890123456789012345678901234567890123456789012345678901234 192.0.2.1 - -",

@@ -112,8 +112,10 @@ static void check_failures(void)
   static const struct {
     const char *name, *text, *error;
   } lists[] = {
-    {"transparent", "127.0.0.0/8\n# x\nlocalhost\n", "control/transparent:3: not an address or network: localhost"},
-    {"transparent", "127.0.0.0/33\n", "control/transparent:1: not an address or network: 127.0.0.0/33"},
+    {"transparent", "127.0.0.0/8\n# x\nlocalhost\n",
+     "control/transparent:3: not an address or network: localhost"},
+    {"transparent", "127.0.0.0/33\n",
+     "control/transparent:1: not an address or network: 127.0.0.0/33"},
     {"ipme", "192.0.2.1\n192.0.2.0/24\n", "control/ipme:2: not an address: 192.0.2.0/24"},
   };
   char destination[ENVELOPE_DESTINATION_SIZE], why[2000], path[100];
