@@ -18,7 +18,7 @@ LIB = address bounce buf channel clock confine control control_lookup ctl dispat
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
-SMTPD = command data dialogue hatch input policy receive received reply rules submit
+SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote

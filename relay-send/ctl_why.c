@@ -17,7 +17,7 @@
 const char *ctl_why_signal(const struct lane *lane)
 {
   if (lane->failing) {
-    return lane->paused ? "paused" : "down";
+    return lane->last == TROUBLE_SOURCE ? "source" : lane->paused ? "paused" : "down";
   }
   if (!rate_open(&lane->rate, sched.now)) {
     return "rate";
@@ -56,7 +56,11 @@ static void failing(const struct lane *lane, char *out, size_t size)
 {
   const char *site = lane->site->name;
 
-  if (lane->paused) {
+  if (lane->last == TROUBLE_SOURCE) {
+    snprintf(out, size, "it cannot leave: %.*s; this is looked at again from time to time, and at "
+             "once when control/sources has been mended and read again (HUP)",
+             CTL_QUOTED, lane->trouble->reply);
+  } else if (lane->paused) {
     snprintf(out, size, "paused for %lld s more: %s thinks ill of our address: \"%.*s\"; then one "
              "message at a time tries again, and when it is answered all of its mail goes",
              seconds_until(lane->probe_at), site, CTL_QUOTED, lane->trouble->reply);

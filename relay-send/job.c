@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include "departure.h"
 #include "dispatch_client.h"
 #include "domain.h"
 #include "flow.h"
@@ -106,7 +107,7 @@ bool job_start(struct lane *lane)
       continue;
     }
     struct rcpt *r = job_choose(lane, flow, &w);
-    if (!job_belongs(lane, r)) {
+    if (!job_belongs(lane, r) || (!w && !departure_possible(lane, r))) {
       continue;
     }
     enum worker_room room = w ? WORKER_ROOM : worker_room(lane);

@@ -1,5 +1,6 @@
 #include "job_choice.h"
 
+#include "departure.h"
 #include "domain.h"
 #include "flow.h"
 #include "hold.h"
@@ -73,7 +74,7 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
     return false;
   }
   /* On a new connection: a domain that goes to the same host first. */
-  const struct route_host *first = r->domain->route->hosts;
+  const struct route_host *first = departure_first(r->flow->lane, r->domain->route);
   return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
 }
 

@@ -64,6 +64,7 @@ struct lane {
   bool paused;        /* and it is about our reputation */
   bool full;          /* all of its connections exist, none of them fits: wait for an end */
   uint32_t failures;  /* in a row */
+  uint32_t generation; /* of what its source stands for: departure.c */
   uint32_t failed_at; /* sched_stamp() of the last one, 0: never */
   uint32_t pauses;    /* in a row */
   uint32_t blamed;    /* replies about our reputation since the last delivery */

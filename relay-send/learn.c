@@ -71,6 +71,11 @@ static void down(struct lane *lane, enum trouble kind, const struct outcome *out
   say_trouble(lane, kind, facts);
 }
 
+void lane_stranded(struct lane *lane, const struct outcome *outcome)
+{
+  down(lane, TROUBLE_SOURCE, outcome);
+}
+
 static void ceiling(struct lane *lane, uint64_t epoch, uint32_t given, bool sure,
                     const struct outcome *outcome)
 {

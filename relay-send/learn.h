@@ -58,6 +58,9 @@ void lane_learn(struct lane *lane, const struct lesson *lesson);
  */
 bool lane_refused(struct lane *lane, uint64_t epoch, const struct outcome *outcome);
 
+/* No connection can be tried, by a fault of our own: the lane is failing, looked at as seldom. */
+void lane_stranded(struct lane *lane, const struct outcome *outcome);
+
 /* A connection was greeted. */
 void lane_greeted(struct lane *lane);
 

@@ -8,6 +8,7 @@
  * own), 3 run/ctl, listening, 5 relay-queue, 7 the master of relay-remote.
  */
 #include "ctl_server.h"
+#include "departure.h"
 #include "dispatch_client.h"
 #include "domain.h"
 #include "drop.h"
@@ -67,6 +68,7 @@ static void read_again(void)
       lane_room(lane);
     }
   }
+  departure_settings_changed(&old);
   domain_settings_changed(&old);
   settings_free(&old);
   loglines_printf(&sched.log, '=', "settings read=1");

@@ -31,7 +31,7 @@ static const struct {
 const char *trouble_name(enum trouble kind)
 {
   static const char *const names[TROUBLE_KINDS] = {"",        "ceiling", "rate",   "reputation",
-                                                   "blocked", "slow",    "broken", "down"};
+                                                   "blocked", "slow",    "broken", "down",   "source"};
 
   return names[kind];
 }

@@ -146,9 +146,10 @@ int settings_read(struct settings *s)
   smtproutes_init(&s->smtproutes);
   sitemap_init(&s->sitemap);
   replies_init(&s->replies);
+  sourcelist_init(&s->sources);
   if (read_names(s) || read_numbers(s) || read_timeouts(&s->timeouts) || read_retry(s) ||
       !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap)) ||
-      !ok(replies_read(&s->replies))) {
+      !ok(replies_read(&s->replies)) || !ok(sourcelist_read(&s->sources))) {
     settings_free(s);
     return -1;
   }
@@ -166,6 +167,7 @@ void settings_free(struct settings *s)
   smtproutes_free(&s->smtproutes);
   sitemap_free(&s->sitemap);
   replies_free(&s->replies);
+  sourcelist_free(&s->sources);
 }
 
 int64_t settings_retry_ms(const struct settings *s, uint32_t attempts, uint32_t random)

@@ -4,6 +4,7 @@
 #include "replies.h"
 #include "sitemap.h"
 #include "smtproutes.h"
+#include "sourcelist.h"
 #include "work.h"
 
 /*
@@ -33,6 +34,7 @@ struct settings {
   struct smtproutes smtproutes;
   struct sitemap sitemap;
   struct replies replies;
+  struct sourcelist sources;
 };
 
 /* 0, or -1 with control_error(); s is then freed. */

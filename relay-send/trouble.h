@@ -14,6 +14,7 @@ enum trouble {
   TROUBLE_SLOW,       /* answers take many times what they used to */
   TROUBLE_BROKEN,     /* a connection ended in the middle */
   TROUBLE_DOWN,       /* no connection was had */
+  TROUBLE_SOURCE,     /* our own: the source address cannot be used, the site was not asked */
   TROUBLE_KINDS
 };
 

@@ -1,12 +1,12 @@
 #include "worker.h"
 
+#include "departure.h"
 #include "hash.h"
 #include "lane.h"
 #include "master.h"
 #include "memory.h"
 #include "report.h"
 #include "seqpacket.h"
-#include "sources.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +100,7 @@ static void send_to(struct worker *w, const struct buf *b, int fd)
   }
 }
 
-static void retire(struct worker *w)
+void worker_retire(struct worker *w)
 {
   struct buf b = BUF_INIT(16);
 
@@ -116,7 +116,7 @@ static void retire(struct worker *w)
 static void expired(struct timer *timer)
 {
   if (timer != &refused) {
-    retire(LIST_ITEM(timer, struct worker, timer));
+    worker_retire(LIST_ITEM(timer, struct worker, timer));
   }
 }
 
@@ -134,7 +134,7 @@ enum worker_room worker_room(struct lane *lane)
 {
   if (lane->open >= lane->window.limit || sched.now < lane->window.open_at) {
     if (lane->open >= lane->window.limit && lane->idle_count > 0) {
-      retire(LIST_ITEM(lane->idle.prev, struct worker, idle));
+      worker_retire(LIST_ITEM(lane->idle.prev, struct worker, idle));
     }
     lane->full = true;
     return WORKER_LANE_FULL;
@@ -144,7 +144,7 @@ enum worker_room worker_room(struct lane *lane)
   }
   if (count >= sched.settings.workers) {
     if (!list_head_empty(&idle_all) && ending < WORKER_ENDING_MAX) {
-      retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
+      worker_retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
     }
     return WORKER_NONE_FREE;
   }
@@ -212,8 +212,8 @@ void worker_rest(struct worker *w)
   struct lane *lane = w->lane;
 
   if (w->state != WORKER_READY || sched.stopping || lane->open > lane->window.limit ||
-      w->served >= w->serves) {
-    retire(w);
+      w->served >= w->serves || w->generation != lane->generation) {
+    worker_retire(w);
     return;
   }
   list_link(lane->idle.next, &w->idle);
@@ -234,7 +234,7 @@ void worker_drop(struct worker *w)
   if (w->state == WORKER_READY) {
     worker_rest(w);
   } else if (w->state == WORKER_CONNECTING) {
-    retire(w);
+    worker_retire(w);
   }
   /* One that is only asked for is let go when it arrives. */
 }
@@ -263,7 +263,7 @@ static void send_open(struct worker *w)
   struct buf b = BUF_INIT(SEQPACKET_MAX);
 
   w->hosts = memory_get(sizeof *w->hosts);
-  memcpy(w->hosts->helo, sched.settings.helo, sizeof w->hosts->helo);
+  departure_open(w);
   w->hosts->timeouts = sched.settings.timeouts;
   /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
    * on its way to one that is leaving. */
@@ -287,7 +287,7 @@ void worker_arrived(uint64_t token, pid_t pid, int fd)
   w->pid = pid;
   w->channel.datagram = worker_datagram;
   w->channel.closed = closed;
-  if (!w->job || channel_open(&w->channel, &sched.loop, fd) == -1) {
+  if (!w->job || !departure_known(w->lane) || channel_open(&w->channel, &sched.loop, fd) == -1) {
     close(fd); /* nobody needs it any more: it sees the end of file */
     if (w->job) {
       job_withdraw(w->job);
@@ -384,7 +384,7 @@ void workers_stop(void)
       hash_remove(&asked, &w->token, sizeof w->token);
       worker_free(w);
     } else if (!w->job && w->state != WORKER_ENDING) {
-      retire(w);
+      worker_retire(w);
     }
   }
 }

@@ -38,6 +38,7 @@ struct worker {
   pid_t pid;
   uint32_t served;
   uint64_t serves; /* transactions at the most */
+  uint32_t generation;       /* its lane's when it was told where from */
   enum worker_state state;
   bool established;
   bool given; /* counted in lane.given */
@@ -63,6 +64,7 @@ void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd 
 /* After a job: back to the idle ones, or to its end. */
 void worker_rest(struct worker *w);
 void worker_ending(struct worker *w);
+void worker_retire(struct worker *w); /* an idle one, or one that is not needed: tells it to quit */
 /* Its job is gone before J: idle again, or not needed any more. */
 void worker_drop(struct worker *w);
 /* The site has refused it: it is none of those that it gives. */

@@ -12,6 +12,7 @@
 /* Limits of one session, each answered by 421 and the end. */
 #define DIALOGUE_ERRORS_MAX 20         /* syntax and order; not what policy refuses */
 #define DIALOGUE_IDLE_COMMANDS_MAX 100 /* since the last message, RCPT not counted */
+#define DIALOGUE_DENIED_MS 10000       /* for who is served nothing, to hear it and to say QUIT */
 #define DIALOGUE_RCPTS_MAX 20000       /* RCPTs since the last message, of all kinds */
 
 /* One SMTP session. Meant to be static: see input.h. */
