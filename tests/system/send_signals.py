@@ -194,6 +194,7 @@ def check_reputation(test):
     first, _ = send.message("a@rep.test")
     send.pump(lambda: send.of(first))
     test.equal(send.of(first)[0].verdict, "f", "a 5xx about our reputation stays what it is")
+    send.pump(lambda: "kind=reputation pause=" in send.log_text(), 10)  # said at E, behind the result
     test.check("kind=reputation pause=" in send.log_text(), "and pauses the site")
     waiting = [send.message(f"u{n}@rep.test")[1] for n in range(20)]
     other, _ = send.message("a@elsewhere.test")
@@ -223,6 +224,7 @@ def check_blocked(test):
     serial, _ = send.message("a@block.test")
     send.pump(lambda: send.of(serial))
     test.equal([(r.verdict, r.status) for r in send.of(serial)], [("t", "4.7.1")], "a 5xx about a blocked address is a deferral")
+    send.pump(lambda: "kind=blocked" in send.log_text(), 10)
     test.check("kind=blocked" in send.log_text(), "and pauses the site")
 
     send = start(test)
