@@ -96,8 +96,8 @@ static void window(const struct lane *lane, char *out, size_t size)
     snprintf(out, size, "slow: %s is slow with its answers (%.*s), so it gets %u connections, and "
              "all are in use", site, CTL_QUOTED, said(lane, TROUBLE_SLOW), w->limit);
   } else if (w->ceiling > 0 && w->limit + 1 >= w->ceiling) {
-    snprintf(out, size, "%s takes %u connections from us (learnt from \"%.*s\"), of which %u are "
-             "used, and all of these are busy; %u recipients of %u tenants wait for them in turn",
+    snprintf(out, size, "%s takes %u connections from us (learnt from \"%.*s\"); the %u that we "
+             "use are busy; %u recipients of %u tenants wait for them in turn",
              site, w->ceiling, CTL_QUOTED, said(lane, TROUBLE_CEILING), w->limit, lane->ready,
              lane->tenants);
   } else {

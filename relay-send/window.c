@@ -22,10 +22,10 @@ void window_set_most(struct window *w, uint32_t most)
   w->limit = w->limit < most ? w->limit : most;
 }
 
-/* One below the ceiling, where that is not too much of it. */
-static uint32_t below(uint32_t ceiling)
+/* How many of them are used when a ceiling is known. */
+static uint32_t usable(const struct window *w)
 {
-  return ceiling >= WINDOW_MARGIN_FROM ? ceiling - 1 : ceiling;
+  return w->lingers && w->ceiling >= WINDOW_MARGIN_FROM ? w->ceiling - 1 : w->ceiling;
 }
 
 /* At most a quarter more than was given before, or two. */
@@ -38,7 +38,7 @@ static bool too_far(const struct window *w)
 
 static bool at_ceiling(const struct window *w)
 {
-  return w->ceiling > 0 && w->limit >= below(w->ceiling);
+  return w->ceiling > 0 && w->limit >= usable(w);
 }
 
 static bool may_grow(const struct window *w, uint32_t in_use, int64_t now)
@@ -123,6 +123,10 @@ bool window_refused(struct window *w, uint64_t epoch, uint32_t given, bool sure,
   w->row++;
   delay_next(w, now);
   given = given > 0 ? given : 1;
+  if (sure && given < w->ceiling && w->limit >= w->ceiling) {
+    w->lingers = true;
+    w->limit = usable(w);
+  }
   if (w->row < 2 && (given < w->proven || (!sure && (w->ceiling == 0 || given < w->ceiling)))) {
     return false;
   }
@@ -132,7 +136,7 @@ bool window_refused(struct window *w, uint64_t epoch, uint32_t given, bool sure,
   w->row = 0;
   w->ceiling = w->proven = given;
   w->credit = 0;
-  w->limit = below(given) < w->most ? below(given) : w->most;
+  w->limit = usable(w) < w->most ? usable(w) : w->most;
   w->steady = w->limit;
   w->raise_at = now + w->raise_after;
   return true;

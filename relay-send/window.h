@@ -11,15 +11,16 @@
  * given at the same time, so that a site with a limit refuses few at once.
  * Trouble halves it, once for all that were started before the last halving.
  *
- * A connection that is refused while others live shows the site's ceiling. The
- * window stays one below it, as a site may count a connection for a moment
- * longer than we do, and after raise_first one above it is tried: later and
- * later while that is refused, up to raise_most, sooner while it is given. A
- * refusal below what the site has given before, or one that says nothing about
- * connections, may be a mishap: it only delays the next one, and counts when
- * that is refused, too. Times are milliseconds of clock_monotonic_ms().
+ * A connection that is refused while others live shows the site's ceiling: what
+ * it has given by then. The window stays there, and after raise_first one above
+ * it is tried: later and later while that is refused, up to raise_most, sooner
+ * while it is given. A refusal below what the site has given before, or one that
+ * says nothing about connections, may be a mishap: it only delays the next one,
+ * and counts when that is refused, too. At a known ceiling such a mishap shows a
+ * site that counts a connection for longer than we do; from then on the window
+ * stays one below. Times are milliseconds of clock_monotonic_ms().
  */
-#define WINDOW_MARGIN_FROM 5   /* ceilings from here on are stayed below; the smaller are too dear */
+#define WINDOW_MARGIN_FROM 5   /* of a smaller ceiling one connection is too much to give away */
 #define WINDOW_REOPEN_MS 1000  /* after a refusal, doubled for each more that teaches nothing */
 #define WINDOW_REOPEN_MOST 64000
 
@@ -31,6 +32,7 @@ struct window {
   uint32_t proven;  /* so many were given at the same time, since the last refusal that counted */
   uint32_t ceiling; /* learnt: so many are given and no more; 0: not known */
   uint32_t row;     /* refusals in a row that taught nothing */
+  bool lingers;     /* the site counts connections that are gone: stay one below the ceiling */
   uint64_t epoch;   /* lessons so far: an attempt remembers the one it started in */
   int64_t raise_first, raise_most; /* milliseconds */
   int64_t raise_after, raise_at;   /* one above the ceiling is tried then */

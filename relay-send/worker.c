@@ -15,6 +15,7 @@
 
 #define WORKER_REFUSED_MS 500 /* after the master could not fork */
 #define WORKER_ENDING_MAX 16 /* idle ones told to make room at the same time */
+#define WORKER_SPARE_PART 8  /* of all, one part is not for idle connections */
 
 static struct list_node all, idle_all, dirty;
 static struct hash asked; /* by token */
@@ -130,6 +131,22 @@ void worker_start(void)
   timer_handler(TIMER_WORKER, expired);
 }
 
+/* The one that has been idle longest makes room; its QUIT may take seconds. */
+static void make_room(void)
+{
+  if (!list_head_empty(&idle_all) && ending < WORKER_ENDING_MAX) {
+    worker_retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
+  }
+}
+
+/* So that nobody whose turn it is waits for another's slow QUIT. */
+static void keep_spare(void)
+{
+  if (count - ending > sched.settings.workers - sched.settings.workers / WORKER_SPARE_PART) {
+    make_room();
+  }
+}
+
 enum worker_room worker_room(struct lane *lane)
 {
   if (lane->open >= lane->window.limit || sched.now < lane->window.open_at) {
@@ -143,9 +160,7 @@ enum worker_room worker_room(struct lane *lane)
     return WORKER_NONE_FREE;
   }
   if (count >= sched.settings.workers) {
-    if (!list_head_empty(&idle_all) && ending < WORKER_ENDING_MAX) {
-      worker_retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
-    }
+    make_room();
     return WORKER_NONE_FREE;
   }
   return WORKER_ROOM;
@@ -171,6 +186,7 @@ void worker_request(struct lane *lane, struct job *job)
     memory_out();
   }
   count++;
+  keep_spare();
   lane->open++;
   lane_use(lane);
   job->worker = w;
@@ -220,6 +236,7 @@ void worker_rest(struct worker *w)
   list_link(&idle_all, &w->idle_all);
   lane->idle_count++;
   timer_set(&w->timer, sched.now + (int64_t)sched.settings.timeouts.idle * 1000);
+  keep_spare();
   lane_room(lane);
 }
 

@@ -121,6 +121,7 @@ class Send:
         self.last = "450 4.2.0 what relay-queue keeps"
         self.mx = lambda worker: worker.deliver()
         self.connect = lambda worker: worker.greet()
+        self.quit = lambda worker: worker.close()
         self.resolve = lambda name: ("o", 300, "", [(10, f"mx.{name}")], [(0, "127.0.0.1")])
         self._start()
 
@@ -246,7 +247,7 @@ class Send:
             w.cancelled = True
         elif f[0] == "Q":
             w.quit = True
-            w.close()
+            self.quit(w)
 
     def turn(self, seconds=0.05):
         alive = [w for w in self.workers if w.sock.fileno() != -1]
