@@ -49,6 +49,8 @@ class Tarpit(Server):
         count, moved = self.poll(), time.monotonic()
         while not done() and time.monotonic() < until:
             time.sleep(0.1)
+            if self.process.poll() is not None:  # ctrl-C is for it, too
+                raise SystemExit(f"the tarpit has ended: status {self.process.returncode}")
             before, count = count, self.poll()
             if count != before:
                 moved = time.monotonic()
