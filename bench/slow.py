@@ -14,6 +14,13 @@ READY = 5  # seconds that a tarpit may take to listen
 COUNTS = re.compile(r"(\S+) (\S+) connections=(\d+) peak=(\d+) refused=(\d+) messages=(\d+) limited=(\d+)")
 
 
+def tool(name):
+    path = BUILD / "tools" / name
+    if not path.exists():
+        raise SystemExit(f"{path} is not there: make tools")
+    return path
+
+
 class Tarpit(Server):
     """A tarpit at these addresses ("127.66.1.1:2525"); poll() reads what it has accepted."""
 
@@ -22,13 +29,13 @@ class Tarpit(Server):
         self.accepted = {}  # {token: (seconds, listener)}
         self.refused = []   # seconds
         self.counts = {}    # {listener: {...}}, after the end
-        self.process = subprocess.Popen([BUILD / "tools/tarpit", *map(str, options), "-l", path, *addresses],
+        self.process = subprocess.Popen([tool("tarpit"), *map(str, options), "-l", path, *addresses],
                                         stdout=subprocess.PIPE, text=True)
         end = time.monotonic() + READY
         while not (path.exists() and path.stat().st_size):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
-                raise SystemExit("tarpit does not run: make tools")
+                raise SystemExit(f"the tarpit does not listen on {addresses[0]} ...")
             time.sleep(0.02)
         self.log, self.rest = path.open(), ""
 
@@ -49,6 +56,8 @@ class Tarpit(Server):
         count, moved = self.poll(), time.monotonic()
         while not done() and time.monotonic() < until:
             time.sleep(0.1)
+            if self.process.poll() is not None:  # ctrl-C is for it, too
+                raise SystemExit(f"the tarpit has ended: status {self.process.returncode}")
             before, count = count, self.poll()
             if count != before:
                 moved = time.monotonic()
@@ -88,7 +97,7 @@ class Load(Server):
     def __init__(self, logs, server, size, tenants):
         self.path = logs / "load"
         self.began = time.monotonic()
-        self.process = subprocess.Popen([BUILD / "tools/load", "-s", str(size), "-l", self.path, server, *tenants])
+        self.process = subprocess.Popen([tool("load"), "-s", str(size), "-l", self.path, server, *tenants])
 
     def wait(self, seconds):
         self.process.wait(seconds)
