@@ -115,7 +115,10 @@
 #define WORDS 15
 #define BIT(word, call)                                                                            \
   | (__NR_##call / WORD_BITS == (word) ? UINT32_C(1) << __NR_##call % WORD_BITS : 0)
-#define EACH_WORD(W) {W(0), W(1), W(2), W(3), W(4), W(5), W(6), W(7), W(8), W(9), W(10), W(11), W(12), W(13), W(14)}
+#define EACH_WORD(W)                                                                               \
+  {                                                                                                \
+    W(0), W(1), W(2), W(3), W(4), W(5), W(6), W(7), W(8), W(9), W(10), W(11), W(12), W(13), W(14)  \
+  }
 #define WORD_NETWORK(word) 0 DENIED(BIT, word)
 #define WORD_COMPUTE(word) 0 DENIED(BIT, word) SOCKETS(BIT, word)
 _Static_assert(__NR_open_tree_attr < WORDS * WORD_BITS, "the newest call is in a word");
@@ -150,6 +153,7 @@ static const struct sock_filter head[] = {
 #endif
 };
 
+/* clang-format off */
 /* Calls that are allowed with some arguments. Each test ends by allowing or killing. */
 static const struct sock_filter tests[] = {
   /* An fd that is ready can send any signal to its "owner". */
@@ -160,6 +164,7 @@ static const struct sock_filter tests[] = {
   /* abort() and raise() send a signal to our own pid (glibc by tgkill, musl by tkill). */
   IS(__NR_tgkill, 1, 0), IS(__NR_tkill, 0, 4), LOAD_ARG(0),
 };
+/* clang-format on */
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define OWN_PID_LEN 3 /* the end of the last test */
