@@ -80,13 +80,15 @@ $(B)/relay-conf: relay-send/relay-conf.sh
 # half the cost of glibc's. Debian's libcdb.a is a glibc build: musl_compat.c.
 ifeq ($(MUSL),yes)
 SMTPD_CC = musl-gcc
-SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE
+SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE -ffunction-sections -fdata-sections
 SMTPD_OBJ = $(O)/musl
-SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o
+SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o $(O)/musl/lib/musl_arena.o
+SMTPD_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -Wl,-z,noseparate-code,-z,norelro,--gc-sections,-u,getopt
 $(O)/musl/lib/musl_strings.o: SMTPD_CFLAGS += -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns
 else
 SMTPD_CC = $(CC)
 SMTPD_CFLAGS =
+SMTPD_LDFLAGS =
 SMTPD_OBJ = $(O)
 endif
 # A sanitizer's runtime is a shared library.
@@ -97,10 +99,14 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
-$(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
-		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
+# Last in memory are the objects with the large arrays: what every session touches is in few pages.
+# -u getopt: libc's part of it does not come behind them.
+SMTPD_LAST = $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
+$(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) \
+		$(SMTPD_EXTRA) $(SMTPD_LAST)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ /usr/lib/$(MULTIARCH)/libcdb.a
+	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_LDFLAGS) $(SMTPD_STATIC) -o $@ \
+	  $(filter-out $(SMTPD_LAST),$^) -lc $(SMTPD_LAST) /usr/lib/$(MULTIARCH)/libcdb.a
 
 # --- tests
 
