@@ -349,7 +349,7 @@ void dialogue_run(struct dialogue *s)
   struct intake_answer answer;
 
   log_connect(s);
-  switch (hatch_open(&s->hatch, &answer)) {
+  switch (hatch_greeted(&s->hatch, &answer)) {
   case HATCH_OK:
     reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
     break;
