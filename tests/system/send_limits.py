@@ -34,7 +34,9 @@ def taken(postfix):
 
 
 def check_connections(test, relay, postfix, count=600):
+    relay.ctl("hold", "all")  # so that there is a backlog, however slow the machine is
     send(relay, "conn.test", count)
+    relay.ctl("release", "all")
     relay.wait_empty(90)
     log = postfix.log()
     refused = log.count("too many connections from") or log.count("Connection concurrency limit exceeded")
@@ -47,7 +49,9 @@ def check_connections(test, relay, postfix, count=600):
 
 
 def check_rate(test, relay, postfix, limit):
+    relay.ctl("hold", "all")
     send(relay, "rate.test", limit + 30)
+    relay.ctl("release", "all")
     wait_for(lambda: "kind=rate" in relay.log("send"), "the rate is complained about", 30)
     row = site(relay, postfix)
     test.check(0 < row["rate"] <= limit, "the learnt rate is not above Postfix's", row)
