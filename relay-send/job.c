@@ -387,6 +387,9 @@ void job_end(struct job *job, const struct work_end *end)
   }
   settle(job, end);
   log_attempt(job, end);
+  if (job->trouble == TROUBLE_CEILING) {
+    w->serves = 0; /* it is the one too many */
+  }
   w->served++;
   w->job = NULL;
   lane_use(lane);

@@ -255,6 +255,9 @@ void lane_learn(struct lane *lane, const struct lesson *l)
   } else if (l->kind == TROUBLE_REPUTATION || l->kind == TROUBLE_BLOCKED) {
     blamed(lane, l->epoch, l->kind, l->said);
   } else if (l->kind == TROUBLE_CEILING && others > 0) {
+    if (l->epoch == lane->window.epoch) {
+      window_doubt(&lane->window, others);
+    }
     ceiling(lane, l->epoch, others, true, l->said);
   } else if (l->kind == TROUBLE_CEILING) {
     down(lane, TROUBLE_CEILING, l->said);
