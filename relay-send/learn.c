@@ -54,6 +54,7 @@ static void fail_until(struct lane *lane, const struct outcome *outcome, int64_t
   *lane->trouble = *outcome;
   lane_set_failing(lane, true);
   lane->probe_at = sched.now + ms;
+  lane->window.open_at = 0; /* the probe has its own time */
   lane_plan(lane);
 }
 
