@@ -23,6 +23,8 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
 	dns_route probe
+LOG_PROGRAMS = relay-trace
+LOG = log_archive log_dir log_line log_print tai64n trace_address trace_print trace_search trace_session trace_story
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -36,7 +38,7 @@ MULTIARCH := $(shell gcc -print-multiarch)
 B = $(O)/bin
 
 PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
-ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
+ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/log.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
 .PHONY: all check fuzz bench soak install clean
@@ -59,6 +61,7 @@ $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
 $(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
+$(O)/log.a: $(LOG:%=$(O)/relay-log/%.o)
 %.a:
 	@echo "archive $@"; rm -f $@; ar rcs $@ $^
 
@@ -68,6 +71,8 @@ $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 	$(LINK) -lcdb -lxxhash -lpthread
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
 	$(LINK) -lcdb -lcares -lidn2 -lresolv
+$(LOG_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-log/%.o $(O)/log.a $(O)/lib.a
+	$(LINK)
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh

@@ -89,6 +89,7 @@ static void log_queued(struct submission *s)
 {
   const struct envelope *e = &s->envelope;
   struct logline line;
+  char origin[ID_SIZE];
 
   line.len = 0;
   logline_str(&line, "queued id=");
@@ -105,6 +106,11 @@ static void log_queued(struct submission *s)
   logline_u64(&line, s->content_len);
   logline_str(&line, " rcpts=");
   logline_u64(&line, e->rcpt_count);
+  if (s->notice) {
+    logline_str(&line, " dsn-of=");
+    notice_origin_id(s->notice, origin);
+    logline_str(&line, origin);
+  }
   logline_str(&line, " from=<");
   logline_str(&line, e->sender);
   logline_str(&line, ">");
