@@ -23,8 +23,11 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
 	dns_route probe
-LOG_PROGRAMS = relay-trace
-LOG = log_archive log_dir log_line log_print tai64n trace_address trace_print trace_search trace_session trace_story
+LOG_PROGRAMS = relay-trace relay-logdb
+LOG = log_archive log_dir log_follow log_line log_merge log_print tai64n \
+	logdb_client logdb_delivery logdb_load logdb_message logdb_mx logdb_mysql logdb_retain logdb_schema \
+	logdb_session logdb_sqlite logdb_state logdb_store \
+	trace_address trace_print trace_search trace_session trace_story
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -72,7 +75,14 @@ $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
 	$(LINK) -lcdb -lcares -lidn2 -lresolv
 $(LOG_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-log/%.o $(O)/log.a $(O)/lib.a
-	$(LINK)
+	$(LINK) $(if $(filter %logdb,$@),-lsqlite3 -lmariadb -lxxhash)
+# The tables of relay-logdb, as a string.
+$(O)/schema_sql.h: relay-log/schema.sql
+	@mkdir -p $(@D)
+	{ echo 'static const char schema_sql[] ='; sed 's/[\\"]/\\&/g; s/.*/  "&\\n"/' $<; echo ';'; } > $@.new
+	mv $@.new $@
+$(O)/relay-log/logdb_schema.o: $(O)/schema_sql.h
+$(O)/relay-log/logdb_mysql.o: CFLAGS += -isystem /usr/include/mariadb
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
