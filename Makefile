@@ -23,11 +23,11 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
 	dns_route probe
-LOG_PROGRAMS = relay-trace relay-logdb
-LOG = log_archive log_dir log_follow log_line log_merge log_print tai64n \
+LOG_PROGRAMS = relay-trace relay-rate relay-logdb
+LOG = log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \
 	logdb_client logdb_delivery logdb_load logdb_message logdb_mx logdb_mysql logdb_retain logdb_schema \
 	logdb_session logdb_sqlite logdb_state logdb_store \
-	trace_address trace_print trace_search trace_session trace_story
+	rate_count rate_print trace_address trace_print trace_search trace_session trace_story
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -120,7 +120,7 @@ $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/
 
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote \
+	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log \
 	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 
 check: $(UNIT:%=$(O)/unit/%)
@@ -130,7 +130,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS = 60
 $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -o $@ $< $(ARCHIVES) \
+	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
 	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 fuzz:
 	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "drop.h"
 #include "exits.h"
-#include "log_dir.h"
+#include "log_service.h"
 #include "logdb_load.h"
 #include "logdb_retain.h"
 #include "report.h"
@@ -52,8 +52,8 @@ static void usage(FILE *out)
         "             (default: the host's name)\n"
         "  -k DAYS    delete what is older (default: keep everything)\n"
         "  --once     load what is there and end\n"
-        "  LOGDIR     directories of multilog (default: /etc/relay/smtpd/log/main\n"
-        "             /etc/relay/send/log/main)\n",
+        "  LOGDIR     directories of multilog, or directories of these (default:\n"
+        "             /etc/relay/smtpd/log/main /etc/relay/send/log/main)\n",
         out);
 }
 
@@ -63,12 +63,11 @@ static void on_signal(int number)
   stop = 1;
 }
 
-static void add_directory(const char *name)
+static void add_directory(void *argument, char *directory)
 {
-  char *real = log_dir_find(name);
-
-  if (!real || log_merge_add(&merge, real) == -1) {
-    report_fatal_errno("unable to read %s", name);
+  (void)argument;
+  if (log_merge_add(&merge, directory) == -1) {
+    report_fatal_errno("unable to read %s", directory);
     exit(EXIT_TEMPORARY);
   }
 }
@@ -145,13 +144,7 @@ static void parse(int argc, char **argv)
   if (options.mysql) {
     check_options_file();
   }
-  if (optind == argc) {
-    add_directory("/etc/relay/smtpd/log/main");
-    add_directory("/etc/relay/send/log/main");
-  }
-  for (int i = optind; i < argc; i++) {
-    add_directory(argv[i]);
-  }
+  log_services(argv + optind, add_directory, NULL);
 }
 
 static void take_signals(void)

@@ -5,7 +5,7 @@
  */
 #include "exits.h"
 #include "hash.h"
-#include "log_dir.h"
+#include "log_service.h"
 #include "report.h"
 #include "scan.h"
 #include "trace.h"
@@ -14,15 +14,12 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000000
 #define FAMILY_MAX 100 /* notices, their notices, ... of one message that are told */
 
 enum { EXIT_NOTHING = 1 };
-
-static const char *const services[] = {"/etc/relay/smtpd/log/main", "/etc/relay/send/log/main"};
 
 static struct {
   bool json;
@@ -56,40 +53,16 @@ _Noreturn static void die(const char *what)
   exit(EXIT_TEMPORARY);
 }
 
-static void add_directory(char *path)
+static void add_directory(void *argument, char *path)
 {
   char **more = reallocarray(options.directories, options.directory_count + 1, sizeof(*more));
 
+  (void)argument;
   if (!more) {
     die("list the directories");
   }
   options.directories = more;
   options.directories[options.directory_count++] = path;
-}
-
-/* LOGDIR itself, or its smtpd and send, as a sandbox's log/ has them. */
-static void take_directory(const char *name)
-{
-  static const char *const below[] = {"smtpd", "send"};
-  unsigned found = 0;
-  char path[4096];
-
-  for (size_t i = 0; i < 2; i++) {
-    snprintf(path, sizeof(path), "%s/%s", name, below[i]);
-    char *real = access(path, X_OK) == 0 ? log_dir_find(path) : NULL;
-    if (real) {
-      add_directory(real);
-      found++;
-    }
-  }
-  if (found == 0) {
-    char *real = log_dir_find(name);
-    if (!real) {
-      report_fatal_errno("unable to read %s", name);
-      exit(EXIT_TEMPORARY);
-    }
-    add_directory(real);
-  }
 }
 
 static void parse(int argc, char **argv)
@@ -126,12 +99,7 @@ static void parse(int argc, char **argv)
     exit(EXIT_USAGE);
   }
   options.what = argv[optind++];
-  for (int i = optind; i < argc; i++) {
-    take_directory(argv[i]);
-  }
-  for (size_t i = 0; optind == argc && i < 2; i++) {
-    take_directory(services[i]);
-  }
+  log_services(argv + optind, add_directory, NULL);
 }
 
 static void open_logs(void)
