@@ -136,7 +136,10 @@ struct sql *sql_open_sqlite(const char *path, char error[SQL_ERROR_SIZE])
     return NULL;
   }
   db->base.driver = &driver;
-  if (sqlite3_open(path, &db->handle) != SQLITE_OK ||
+  /* One thread, so no mutexes. */
+  if (sqlite3_open_v2(path, &db->handle,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                      NULL) != SQLITE_OK ||
       sqlite3_busy_timeout(db->handle, BUSY_MS) != SQLITE_OK ||
       execute(&db->base, settings) == -1) {
     snprintf(error, SQL_ERROR_SIZE, "%s", sqlite3_errmsg(db->handle));
