@@ -121,7 +121,7 @@ $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log \
-	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lsqlite3 -lmariadb -lpthread
 
 check: $(UNIT:%=$(O)/unit/%)
 	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed

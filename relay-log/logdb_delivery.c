@@ -131,6 +131,29 @@ static void insert(struct logdb_load *l, const struct logdb_message *m, const ch
   logdb_run(l->db, LOGDB_DELIVERY, &row);
 }
 
+void delivery_site(struct logdb_load *l, const struct logdb_session *s)
+{
+  struct logdb_row row = {0};
+
+  row_string(&row, s->site);
+  row_string(&row, s->id);
+  row_time(&row, s->began - PAIR_NS); /* the index of the times finds them */
+  logdb_run(l->db, LOGDB_DELIVERY_SITES, &row);
+}
+
+/* The session of a wait may have got its site since. That is rare, and sessions are few. */
+static void look_for_site(struct logdb_load *l, struct logdb_wait *w)
+{
+  struct logdb_session *s;
+  size_t cursor = 0;
+
+  while (!*w->site && (s = hash_next(&l->sessions, &cursor))) {
+    if (strcmp(s->id, w->connection) == 0) {
+      memcpy(w->site, s->site, sizeof(w->site));
+    }
+  }
+}
+
 void delivery_result(struct logdb_load *l, const struct log_entry *entry,
                      const struct log_facts *facts)
 {
@@ -147,6 +170,7 @@ void delivery_result(struct logdb_load *l, const struct log_entry *entry,
   w = find_wait(m, 'a', host, entry->line.at);
   if (w) {
     struct log_text theirs = message_rcpt(&w->rcpts, 0);
+    look_for_site(l, w);
     insert(l, m, id, entry, facts, address.s ? address : theirs, w);
     if (theirs.s) {
       buf_consume(&w->rcpts, (size_t)(theirs.s + theirs.len + 1 - w->rcpts.data));

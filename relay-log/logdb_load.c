@@ -107,6 +107,9 @@ static void site_of_worker(struct logdb_load *l, const struct log_entry *entry,
   s = s ? s : session_begin(l, entry, pid, LOGDB_NEW);
   text_copy(s->site, sizeof(s->site), log_facts_get(facts, "site"));
   s->changed = true;
+  if (s->messages > 0) {
+    delivery_site(l, s);
+  }
 }
 
 /* True: the line is about a message or the relay, and no session's. */

@@ -126,6 +126,8 @@ void delivery_session(struct logdb_load *l, const struct logdb_session *s,
 /* relay-send's "attempt", which is there for results without a session, too. */
 void delivery_attempt(struct logdb_load *l, const struct log_entry *entry,
                       const struct log_facts *facts);
+/* The site of a session that has delivered already. */
+void delivery_site(struct logdb_load *l, const struct logdb_session *s);
 void delivery_waits_free(struct logdb_message *m);
 
 /* --- logdb_state.c: structs as text */

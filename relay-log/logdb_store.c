@@ -28,6 +28,8 @@ static const char *const texts[LOGDB_STATEMENTS] = {
     "UPDATE deliveries SET connection_id = ?, site = ?, tls = ?, ms = ?, "
     "recipient = COALESCE(recipient, ?), domain = COALESCE(domain, ?) WHERE id = ?",
   [LOGDB_DELIVERY_SITE] = "UPDATE deliveries SET site = ?, ms = ? WHERE id = ?",
+  [LOGDB_DELIVERY_SITES] =
+    "UPDATE deliveries SET site = ? WHERE connection_id = ? AND site IS NULL AND occurred_at >= ?",
   [LOGDB_DELIVERY_RECIPIENT] =
     "UPDATE deliveries SET recipient = ?, domain = ? WHERE message_id = ? AND rcpt = ?",
   [LOGDB_STATE_GET] = "SELECT item, value FROM log_state WHERE source = ?",
@@ -46,7 +48,11 @@ static const char *const texts[LOGDB_STATEMENTS] = {
 
 _Noreturn void logdb_die(struct logdb *db, const char *what)
 {
-  report_fatal("unable to %s the database: %s", what, db->sql->driver->error(db->sql));
+  const char *why = db->sql->driver->error(db->sql);
+  bool twice = strstr(why, "UNIQUE") || strstr(why, "Duplicate entry");
+
+  report_fatal("unable to %s the database: %s%s", what, why,
+               twice ? " (does another relay-logdb load the same logs?)" : "");
   exit(EXIT_TEMPORARY);
 }
 

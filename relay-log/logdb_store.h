@@ -27,6 +27,7 @@ enum logdb_statement {
   LOGDB_DELIVERY,
   LOGDB_DELIVERY_ATTEMPT,   /* connection, site, tls, ms, recipient, domain; id */
   LOGDB_DELIVERY_SITE,      /* site, ms; id */
+  LOGDB_DELIVERY_SITES,     /* site; connection, not before */
   LOGDB_DELIVERY_RECIPIENT, /* recipient, domain; message, rcpt */
   LOGDB_STATE_GET,
   LOGDB_STATE,

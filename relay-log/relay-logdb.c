@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH_LINES 50000  /* in one transaction */
+#define BATCH_LINES 20000  /* in one transaction */
 #define BATCH_MS 1000      /* and, while the log grows slowly, so long */
 #define POLL_MS 200        /* between two looks at a log that has nothing new */
 #define RETAIN_MS 600000   /* between two looks for old rows */
