@@ -45,7 +45,7 @@ ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/log.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
 .PHONY: all check fuzz bench soak install clean
-all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
+all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf $(B)/relay-logdb-conf
 
 # What conf-users and conf-groups say, for relay-start.
 $(O)/users.h: conf-users conf-groups
@@ -86,6 +86,8 @@ $(O)/relay-log/logdb_mysql.o: CFLAGS += -isystem /usr/include/mariadb
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
+$(B)/relay-logdb-conf: relay-log/relay-logdb-conf.sh
+$(B)/relay-conf $(B)/relay-logdb-conf:
 	@mkdir -p $(@D)
 	sed 's|@HOME@|$(HOME_DIR)|; s|@BIN@|$(PREFIX)/bin|; s|@USER_SMTPD@|$(USER_SMTPD)|g; s|@USER_LOG@|$(USER_LOG)|g' \
 	  $< > $@ && chmod 755 $@

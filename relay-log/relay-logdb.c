@@ -26,7 +26,7 @@
 #define BATCH_MS 1000      /* and, while the log grows slowly, so long */
 #define POLL_MS 200        /* between two looks at a log that has nothing new */
 #define RETAIN_MS 600000   /* between two looks for old rows */
-#define KEEP_DAYS_MAX 36500
+#define KEEP_DAYS_MAX 99999
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
 static struct {
