@@ -25,6 +25,8 @@ static struct {
   bool json;
   uint64_t limit;
   const char *what;
+  bool is_id;
+  char id[ID_SIZE];
   char **directories; /* malloced array of malloced paths */
   unsigned directory_count;
 } options = {.limit = LIMIT_DEFAULT};
@@ -65,6 +67,21 @@ static void add_directory(void *argument, char *path)
   options.directories[options.directory_count++] = path;
 }
 
+/* An id may be typed in small letters. */
+static bool take_id(const char *what, char id[ID_SIZE])
+{
+  size_t len = strlen(what);
+
+  if (len != ID_LENGTH) {
+    return false;
+  }
+  for (size_t i = 0; i <= len; i++) {
+    char c = what[i];
+    id[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+  }
+  return id_valid(id, len);
+}
+
 static void parse(int argc, char **argv)
 {
   static const struct option longs[] = {
@@ -99,6 +116,11 @@ static void parse(int argc, char **argv)
     exit(EXIT_USAGE);
   }
   options.what = argv[optind++];
+  options.is_id = take_id(options.what, options.id);
+  if (!options.is_id && !strchr(options.what, '@')) {
+    report_fatal("%s: neither an id (16 digits and capital letters) nor an address", options.what);
+    exit(EXIT_USAGE);
+  }
   log_services(argv + optind, add_directory, NULL);
 }
 
@@ -192,37 +214,14 @@ static void tell_address(const char *address)
   free(ids);
 }
 
-/* An id may be typed in small letters. */
-static bool take_id(char id[ID_SIZE])
-{
-  size_t len = strlen(options.what);
-
-  if (len != ID_LENGTH) {
-    return false;
-  }
-  for (size_t i = 0; i <= len; i++) {
-    char c = options.what[i];
-    id[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-  }
-  return id_valid(id, len);
-}
-
 int main(int argc, char **argv)
 {
-  char id[ID_SIZE];
-  bool is_id;
-
   report_program("relay-trace");
   parse(argc, argv);
-  is_id = take_id(id);
-  if (!is_id && !strchr(options.what, '@')) {
-    report_fatal("%s: neither an id (16 digits and capital letters) nor an address", options.what);
-    return EXIT_USAGE;
-  }
   hash_init(&told, told_key);
   open_logs();
-  if (is_id) {
-    tell(id);
+  if (options.is_id) {
+    tell(options.id);
   } else {
     tell_address(options.what);
   }
