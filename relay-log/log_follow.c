@@ -143,7 +143,7 @@ static void begin(struct log_follow *f, int fd, const struct log_mark *m)
   f->offset = m->offset;
 }
 
-/* Looks through the directory. With skip all of it is taken; else the first file with more begins. */
+/* Looks through the directory. With skip all is taken; else the first file with more begins. */
 static int look(struct log_follow *f, bool skip)
 {
   char file[TAI64N_LENGTH + 1];

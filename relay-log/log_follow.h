@@ -24,8 +24,8 @@ struct log_mark {
   char file[TAI64N_LENGTH + 1];
   uint64_t offset;
   uint64_t saved; /* what offset was then; 0: never */
-  bool changed; /* since log_follow_saved() */
-  bool there;   /* false: multilog has deleted the file */
+  bool changed;   /* since log_follow_saved() */
+  bool there;     /* false: multilog has deleted the file */
 };
 
 struct log_follow {

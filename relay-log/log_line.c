@@ -7,7 +7,7 @@
 
 #define PID_DIGITS_MAX 7 /* Linux: 4194304 */
 
-/* A pid that ends at a blank or the end of the text; 0 if there is none. *used counts its digits. */
+/* A pid that ends at a blank or the end; 0 if there is none. *used counts its digits. */
 static uint32_t pid_at(const char *s, size_t len, size_t *used)
 {
   size_t n = scan_digits(s, len);

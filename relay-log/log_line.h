@@ -21,10 +21,10 @@ struct log_text {
 };
 
 struct log_line {
-  int64_t at;             /* tai64n.h */
-  uint32_t pid;           /* 0: the line names none */
-  char direction;         /* '<', '>', '='; 't': tcpserver's, with a pid; 0: anything else */
-  struct log_text text;   /* behind "PID < "; of 't' and 0, behind the stamp */
+  int64_t at;           /* tai64n.h */
+  uint32_t pid;         /* 0: the line names none */
+  char direction;       /* '<', '>', '='; 't': tcpserver's, with a pid; 0: anything else */
+  struct log_text text; /* behind "PID < "; of 't' and 0, behind the stamp */
 };
 
 /* s is one line without its end. False: it has no stamp. */

@@ -76,8 +76,8 @@ static const char *direction_of(const struct logdb_session *s, char direction)
   return ours || *s->command == 'E' ? "<|" : "<-";
 }
 
-static void facts_line(struct logdb_load *l, struct logdb_session *s,
-                       const struct log_entry *entry, const struct log_facts *facts)
+static void facts_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,
+                       const struct log_facts *facts)
 {
   fact(s->tls, sizeof(s->tls), facts, "tls");
   fact(s->tenant, sizeof(s->tenant), facts, "tenant");
@@ -109,7 +109,8 @@ void client_line(struct logdb_load *l, struct logdb_session *s, const struct log
       command(s, entry->line.text);
     }
   }
-  session_line(l, s, entry, direction == '<' || direction == '>' ? direction_of(s, direction) : "--");
+  session_line(l, s, entry,
+               direction == '<' || direction == '>' ? direction_of(s, direction) : "--");
   if (direction == '>') {
     reply(s, entry);
   } else if (direction == '=') {

@@ -200,8 +200,7 @@ void logdb_load_line(struct logdb_load *l, const struct log_entry *entry)
   }
   /* What relay writes is UTF-8; other writers of such lines may not care. */
   if (!scan_utf8_valid(entry->line.text.s, entry->line.text.len)) {
-    escape_text(entry->line.text.s, entry->line.text.len, safe, sizeof(safe),
-                &clean.line.text.len);
+    escape_text(entry->line.text.s, entry->line.text.len, safe, sizeof(safe), &clean.line.text.len);
     clean.line.text.s = safe;
   }
   session_or_daemon(l, &clean);

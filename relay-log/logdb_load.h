@@ -34,7 +34,7 @@ struct logdb_session {
   char mail_from[LOGDB_ADDRESS_SIZE], mail_to[LOGDB_ADDRESS_SIZE];
   char tenant[LOGDB_TEXT_SIZE], peer[65], host[LOGDB_TEXT_SIZE], site[LOGDB_TEXT_SIZE];
   char tls[LOGDB_TEXT_SIZE], reason[LOGDB_TEXT_SIZE];
-  char command[2]; /* a client's that waits for its reply: MRAEO, "" */
+  char command[2];                   /* a client's that waits for its reply: MRAEO, "" */
   char argument[LOGDB_ADDRESS_SIZE]; /* the address of M or R */
   struct buf commands;               /* to an MX, a letter each, replies outstanding */
   struct buf rcpts;                  /* of the transaction: netstrings */
@@ -47,10 +47,10 @@ struct logdb_wait {
   char kind[2]; /* "r": a result without its session, "a": a session with results to come */
   int64_t at;
   char host[LOGDB_TEXT_SIZE];
-  char delivery[LOGDB_ID_SIZE]; /* r: the row */
+  char delivery[LOGDB_ID_SIZE];                                                /* r: the row */
   char connection[LOGDB_ID_SIZE], site[LOGDB_TEXT_SIZE], tls[LOGDB_TEXT_SIZE]; /* a */
-  int64_t ms, left; /* a: left results */
-  struct buf rcpts; /* a: theirs */
+  int64_t ms, left;                                                            /* a: left results */
+  struct buf rcpts;                                                            /* a: theirs */
 };
 
 struct logdb_message {
@@ -136,8 +136,7 @@ struct logdb_field {
   size_t offset, size;
 };
 int state_put(struct buf *out, const void *from, const struct logdb_field *fields, size_t count);
-int state_get(struct netstring_reader *r, void *to, const struct logdb_field *fields,
-              size_t count);
+int state_get(struct netstring_reader *r, void *to, const struct logdb_field *fields, size_t count);
 void state_keep(struct logdb_load *l, const char *item, const struct buf *value);
 void state_drop(struct logdb_load *l, const char *item);
 

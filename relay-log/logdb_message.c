@@ -11,16 +11,24 @@
 #include <time.h>
 
 #define STATE_MAX (4 << 20)
-#define CACHE_MAX 20000        /* messages kept in memory after a commit, 2 KB each */
+#define CACHE_MAX 20000                  /* messages kept in memory after a commit, 2 KB each */
 #define WAIT_MAX_NS INT64_C(60000000000) /* later a result and a session are no pair */
 
-#define WAIT_STRING(name) {'s', offsetof(struct logdb_wait, name), sizeof(((struct logdb_wait *)0)->name)}
-#define WAIT_NUMBER(name) {'n', offsetof(struct logdb_wait, name), 0}
+#define WAIT_STRING(name)                                                                          \
+  {                                                                                                \
+    's', offsetof(struct logdb_wait, name), sizeof(((struct logdb_wait *)0)->name)                 \
+  }
+#define WAIT_NUMBER(name)                                                                          \
+  {                                                                                                \
+    'n', offsetof(struct logdb_wait, name), 0                                                      \
+  }
 
 static const struct logdb_field wait_fields[] = {
-  WAIT_STRING(kind), WAIT_NUMBER(at),   WAIT_STRING(host), WAIT_STRING(delivery),
-  WAIT_STRING(connection), WAIT_STRING(site), WAIT_STRING(tls), WAIT_NUMBER(ms),
-  WAIT_NUMBER(left), {'b', offsetof(struct logdb_wait, rcpts), 0},
+  WAIT_STRING(kind),       WAIT_NUMBER(at),
+  WAIT_STRING(host),       WAIT_STRING(delivery),
+  WAIT_STRING(connection), WAIT_STRING(site),
+  WAIT_STRING(tls),        WAIT_NUMBER(ms),
+  WAIT_NUMBER(left),       {'b', offsetof(struct logdb_wait, rcpts), 0},
 };
 #define WAIT_FIELDS (sizeof(wait_fields) / sizeof(*wait_fields))
 

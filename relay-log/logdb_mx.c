@@ -53,8 +53,8 @@ static bool reply(struct logdb_session *s, const struct log_entry *entry)
   return letter == 'Q';
 }
 
-static void facts_line(struct logdb_load *l, struct logdb_session *s,
-                       const struct log_entry *entry, const struct log_facts *facts)
+static void facts_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,
+                       const struct log_facts *facts)
 {
   fact(s->tls, sizeof(s->tls), facts, "tls");
   if (log_text_is(facts->word, "connect")) {

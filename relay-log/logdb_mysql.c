@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS 64           /* 5 values each are within SQL_VALUES_MAX */
+#define ROWS 64            /* 5 values each are within SQL_VALUES_MAX */
 #define TIMEOUT_SECONDS 60 /* for the server to take or to answer something */
 
 struct mysql {
@@ -105,8 +105,8 @@ static int query(struct sql_statement *base, const struct sql_value *values, uns
     return -1;
   }
   for (unsigned i = 0; i < s->columns; i++) {
-    s->out[i] = (MYSQL_BIND){
-      .buffer_type = MYSQL_TYPE_STRING, .length = &s->len[i], .is_null = &s->null[i]};
+    s->out[i] =
+      (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING, .length = &s->len[i], .is_null = &s->null[i]};
   }
   if (mysql_stmt_bind_result(s->handle, s->out) || mysql_stmt_store_result(s->handle)) {
     return failed(base, mysql_stmt_error(s->handle));

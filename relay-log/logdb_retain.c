@@ -25,13 +25,14 @@ static void first_id(int64_t at, unsigned digits, char id[LOGDB_ID_SIZE])
   }
 }
 
-static struct sql_statement *start(struct logdb *db, const char *text,
-                                   const struct logdb_row *row, bool query)
+static struct sql_statement *start(struct logdb *db, const char *text, const struct logdb_row *row,
+                                   bool query)
 {
   const struct sql_driver *d = db->sql->driver;
   struct sql_statement *s = d->prepare(db->sql, text);
 
-  if (!s || (query ? d->query(s, row->values, row->count) : d->run(s, row->values, row->count)) < 0) {
+  if (!s ||
+      (query ? d->query(s, row->values, row->count) : d->run(s, row->values, row->count)) < 0) {
     logdb_die(db, "delete old rows of");
   }
   return s;

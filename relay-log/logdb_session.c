@@ -10,19 +10,28 @@
 #include <string.h>
 
 #define STATE_MAX (32 << 20)
-#define COMMANDS_MAX 100000 /* replies that an MX owes us; more are no SMTP */
+#define COMMANDS_MAX 100000                      /* replies that an MX owes us; more are no SMTP */
 #define SILENT_NS (INT64_C(172800) * 1000000000) /* two days: its end is not in the log */
 
-#define STRING(name) {'s', offsetof(struct logdb_session, name), sizeof(((struct logdb_session *)0)->name)}
-#define NUMBER(name) {'n', offsetof(struct logdb_session, name), 0}
-#define BUFFER(name) {'b', offsetof(struct logdb_session, name), 0}
+#define STRING(name)                                                                               \
+  {                                                                                                \
+    's', offsetof(struct logdb_session, name), sizeof(((struct logdb_session *)0)->name)           \
+  }
+#define NUMBER(name)                                                                               \
+  {                                                                                                \
+    'n', offsetof(struct logdb_session, name), 0                                                   \
+  }
+#define BUFFER(name)                                                                               \
+  {                                                                                                \
+    'b', offsetof(struct logdb_session, name), 0                                                   \
+  }
 
 static const struct logdb_field fields[] = {
-  NUMBER(kind),      STRING(id),      NUMBER(began),   NUMBER(data_at),  NUMBER(last),
-  NUMBER(by_tcpserver), NUMBER(connected), NUMBER(quitting), NUMBER(ended), NUMBER(in_data),
-  NUMBER(messages),  STRING(mail_from), STRING(mail_to), STRING(tenant), STRING(peer),
-  STRING(host),      STRING(site),    STRING(tls),     STRING(reason),   STRING(command),
-  STRING(argument),  BUFFER(commands), BUFFER(rcpts),
+  NUMBER(kind),         STRING(id),        NUMBER(began),    NUMBER(data_at), NUMBER(last),
+  NUMBER(by_tcpserver), NUMBER(connected), NUMBER(quitting), NUMBER(ended),   NUMBER(in_data),
+  NUMBER(messages),     STRING(mail_from), STRING(mail_to),  STRING(tenant),  STRING(peer),
+  STRING(host),         STRING(site),      STRING(tls),      STRING(reason),  STRING(command),
+  STRING(argument),     BUFFER(commands),  BUFFER(rcpts),
 };
 #define FIELDS (sizeof(fields) / sizeof(*fields))
 

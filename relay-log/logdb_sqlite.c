@@ -45,10 +45,10 @@ static int bind(sqlite3_stmt *handle, const struct sql_value *values, unsigned c
 {
   for (unsigned i = 0; i < count; i++) {
     const struct sql_value *v = &values[i];
-    int got = v->type == SQL_NULL     ? sqlite3_bind_null(handle, (int)i + 1)
-              : v->type == SQL_NUMBER ? sqlite3_bind_int64(handle, (int)i + 1, v->number)
-                                      : sqlite3_bind_text(handle, (int)i + 1, v->text,
-                                                          (int)v->len, SQLITE_STATIC);
+    int got = v->type == SQL_NULL ? sqlite3_bind_null(handle, (int)i + 1)
+              : v->type == SQL_NUMBER
+                ? sqlite3_bind_int64(handle, (int)i + 1, v->number)
+                : sqlite3_bind_text(handle, (int)i + 1, v->text, (int)v->len, SQLITE_STATIC);
     if (got != SQLITE_OK) {
       return -1;
     }

@@ -28,9 +28,10 @@ int state_put(struct buf *out, const void *from, const struct logdb_field *field
   for (size_t i = 0; i < count; i++) {
     const char *p = (const char *)from + fields[i].offset;
     const struct buf *b = (const struct buf *)(const void *)p;
-    int got = fields[i].kind == 's'   ? netstring_put_str(out, p)
-              : fields[i].kind == 'n' ? netstring_put_u64(out, (uint64_t)*(const int64_t *)(const void *)p)
-                                      : netstring_put(out, b->len ? b->data : "", b->len);
+    int got = fields[i].kind == 's' ? netstring_put_str(out, p)
+              : fields[i].kind == 'n'
+                ? netstring_put_u64(out, (uint64_t) * (const int64_t *)(const void *)p)
+                : netstring_put(out, b->len ? b->data : "", b->len);
     if (got == -1) {
       return -1;
     }

@@ -144,7 +144,8 @@ static struct log_text cut(struct log_text text, size_t max)
 static struct sql_value text_value(struct log_text text, size_t max)
 {
   text = cut(text, max);
-  return (struct sql_value){.type = text.s ? SQL_STRING : SQL_NULL, .text = text.s, .len = text.len};
+  return (struct sql_value){
+    .type = text.s ? SQL_STRING : SQL_NULL, .text = text.s, .len = text.len};
 }
 
 void row_text(struct logdb_row *row, struct log_text text, size_t max)

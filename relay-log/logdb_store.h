@@ -17,7 +17,7 @@
 #define LOGDB_ID_SIZE 27 /* of a connection or a line: 26 characters that sort by time */
 
 enum logdb_statement {
-  LOGDB_COMMUNICATION, /* a line: id, connection, direction, data, time */
+  LOGDB_COMMUNICATION,  /* a line: id, connection, direction, data, time */
   LOGDB_COMMUNICATIONS, /* the same, as many at once as the driver likes */
   LOGDB_CONNECTION,
   LOGDB_MESSAGE_GET,

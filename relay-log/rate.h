@@ -13,7 +13,7 @@
  * how a report looks (rate_print.c). relay-rate(1) says which lines count.
  */
 struct rate_counts {
-  uint64_t inbound, relay;                  /* messages taken */
+  uint64_t inbound, relay;                   /* messages taken */
   uint64_t first, retried, deferred, failed; /* recipients: delivered, and the others */
 };
 

@@ -41,8 +41,7 @@ static int by_tries(const void *a, const void *b)
 }
 
 /* The names in order, malloced; NULL if there are none. */
-static struct rate_name **sorted(const struct hash *names,
-                                 int (*order)(const void *, const void *))
+static struct rate_name **sorted(const struct hash *names, int (*order)(const void *, const void *))
 {
   struct rate_name **list, *n;
   size_t cursor = 0, count = 0;
@@ -91,14 +90,14 @@ void rate_print(FILE *out, const struct rate *r, const struct rate_report *repor
   print_time(out, report->at);
   fprintf(out, " %llu recv [%llu inbound, %llu relay] (%llu/h avg, %llu total)\n",
           (unsigned long long)recv, (unsigned long long)n->inbound, (unsigned long long)n->relay,
-          per_hour(recv, report->seconds),
-          (unsigned long long)(recv + t->inbound + t->relay));
+          per_hour(recv, report->seconds), (unsigned long long)(recv + t->inbound + t->relay));
   print_time(out, report->at);
-  fprintf(out,
-          " %llu sent [%llu first, %llu retried] (%llu/h avg, %llu total) %llu deferred, %llu failed\n",
-          (unsigned long long)sent, (unsigned long long)n->first, (unsigned long long)n->retried,
-          per_hour(sent, report->seconds), (unsigned long long)(sent + t->first + t->retried),
-          (unsigned long long)n->deferred, (unsigned long long)n->failed);
+  fprintf(
+    out,
+    " %llu sent [%llu first, %llu retried] (%llu/h avg, %llu total) %llu deferred, %llu failed\n",
+    (unsigned long long)sent, (unsigned long long)n->first, (unsigned long long)n->retried,
+    per_hour(sent, report->seconds), (unsigned long long)(sent + t->first + t->retried),
+    (unsigned long long)n->deferred, (unsigned long long)n->failed);
   print_top(out, r, report->top);
 }
 

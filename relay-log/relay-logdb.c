@@ -22,10 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH_LINES 20000  /* in one transaction */
-#define BATCH_MS 1000      /* and, while the log grows slowly, so long */
-#define POLL_MS 200        /* between two looks at a log that has nothing new */
-#define RETAIN_MS 600000   /* between two looks for old rows */
+#define BATCH_LINES 20000 /* in one transaction */
+#define BATCH_MS 1000     /* and, while the log grows slowly, so long */
+#define POLL_MS 200       /* between two looks at a log that has nothing new */
+#define RETAIN_MS 600000  /* between two looks for old rows */
 #define KEEP_DAYS_MAX 99999
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
@@ -211,8 +211,7 @@ static void follow(void)
       continue;
     }
     /* A transaction that is open holds up readers of MariaDB's rows and SQLite's checkpoints. */
-    if (load.lines > 0 &&
-        (more || options.once || clock_monotonic_ms() - committed >= BATCH_MS)) {
+    if (load.lines > 0 && (more || options.once || clock_monotonic_ms() - committed >= BATCH_MS)) {
       logdb_load_commit(&load);
       committed = clock_monotonic_ms();
     }

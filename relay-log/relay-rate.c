@@ -68,9 +68,12 @@ static void take_number(const char *option, uint64_t max, uint64_t *value)
 static void parse(int argc, char **argv)
 {
   static const struct option longs[] = {
-    {"help", no_argument, NULL, 'h'},        {"every", required_argument, NULL, 'e'},
-    {"count", required_argument, NULL, 'c'}, {"top", required_argument, NULL, 't'},
-    {"once", no_argument, NULL, 'o'},        {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"every", required_argument, NULL, 'e'},
+    {"count", required_argument, NULL, 'c'},
+    {"top", required_argument, NULL, 't'},
+    {"once", no_argument, NULL, 'o'},
+    {"json", no_argument, NULL, 'j'},
     {0},
   };
   int c;

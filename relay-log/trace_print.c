@@ -97,8 +97,7 @@ size_t trace_print_json(FILE *out, const struct trace_story *story, bool first)
     tai64n_utc(t->line.at, when);
     when[10] = 'T';
     fprintf(out, "%s{\"id\":\"%s\",\"time\":\"%.26sZ\",\"process\":\"%s\",\"pid\":%u",
-            first && i == 0 ? "[" : ",\n ", story->id, when, process_name(t->process),
-            t->line.pid);
+            first && i == 0 ? "[" : ",\n ", story->id, when, process_name(t->process), t->line.pid);
     if (t->line.direction != 't') {
       fprintf(out, ",\"direction\":\"%c\"", t->line.direction);
     }

@@ -109,8 +109,8 @@ int trace_search(const struct trace_logs *logs, const char *text, bool fold, int
   for (unsigned i = 0; i < logs->count; i++) {
     const struct log_archive *a = &logs->archives[i];
     for (unsigned n = 0; n < a->count; n++) {
-      if (a->files[n].last >= since && search_file(a, i, n, text, fold, found, argument, done,
-                                                   logs->bytes) == -1) {
+      if (a->files[n].last >= since &&
+          search_file(a, i, n, text, fold, found, argument, done, logs->bytes) == -1) {
         return -1;
       }
       done += a->files[n].size;

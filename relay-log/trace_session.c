@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR_NS INT64_C(60000000000) /* tcpserver's lines and relay-send's are so near a session's */
+#define NEAR_NS                                                                                    \
+  INT64_C(60000000000) /* tcpserver's lines and relay-send's are so near a session's */
 
 /* One walk from a line, over the lines of its pid. */
 struct walk {
@@ -79,8 +80,7 @@ static bool walk_step(struct walk *w, bool forward)
     if (w->bytes >> 24 != (w->bytes - text.len) >> 24) {
       trace_progress("following a session", w->bytes, w->bytes);
     }
-    if (log_archive_is_of(text, w->pid, w->pid_len) &&
-        log_line_parse(text.s, text.len, &w->line)) {
+    if (log_archive_is_of(text, w->pid, w->pid_len) && log_line_parse(text.s, text.len, &w->line)) {
       return true;
     }
   }
@@ -229,8 +229,7 @@ static int add_connect(struct trace_story *story, const struct trace_logs *logs,
       if (line.pid == w->line.pid && is_fact(&line, "connect")) {
         break;
       }
-      if (is_fact(&line, "connect") &&
-          memmem(line.text.s, line.text.len, worker, strlen(worker))) {
+      if (is_fact(&line, "connect") && memmem(line.text.s, line.text.len, worker, strlen(worker))) {
         return trace_add(story, logs, archive, place, TRACE_SEND);
       }
     }

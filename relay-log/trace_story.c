@@ -108,8 +108,7 @@ static struct log_text host_of(const struct trace_line *line, const char *word)
     return (struct log_text){NULL, 0};
   }
   log_facts_parse(line->line.text, &facts);
-  return log_text_is(facts.word, word) ? log_facts_get(&facts, "host")
-                                       : (struct log_text){NULL, 0};
+  return log_text_is(facts.word, word) ? log_facts_get(&facts, "host") : (struct log_text){NULL, 0};
 }
 
 /* A result stands behind the session that it came from. */
