@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-static void fact(char *out, size_t size, const struct log_facts *facts, const char *key)
-{
-  struct log_text value = log_facts_get(facts, key);
-
-  if (value.len > 0) {
-    text_copy(out, size, value);
-  }
-}
-
 static void forget_transaction(struct logdb_session *s)
 {
   buf_reset(&s->rcpts);
@@ -79,12 +70,12 @@ static const char *direction_of(const struct logdb_session *s, char direction)
 static void facts_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,
                        const struct log_facts *facts)
 {
-  fact(s->tls, sizeof(s->tls), facts, "tls");
-  fact(s->tenant, sizeof(s->tenant), facts, "tenant");
+  session_fact(s->tls, sizeof(s->tls), facts, "tls");
+  session_fact(s->tenant, sizeof(s->tenant), facts, "tenant");
   if (log_text_is(facts->word, "connect")) {
     s->connected = 1;
-    fact(s->peer, sizeof(s->peer), facts, "client");
-    fact(s->host, sizeof(s->host), facts, "host");
+    session_fact(s->peer, sizeof(s->peer), facts, "client");
+    session_fact(s->host, sizeof(s->host), facts, "host");
   } else if (log_text_is(facts->word, "accept")) {
     s->messages++;
     message_accepted(l, s, entry, facts);
@@ -94,7 +85,7 @@ static void facts_line(struct logdb_load *l, struct logdb_session *s, const stru
     forget_transaction(s);
     s->in_data = 0;
   } else if (log_text_is(facts->word, "end")) {
-    fact(s->reason, sizeof(s->reason), facts, "reason");
+    session_fact(s->reason, sizeof(s->reason), facts, "reason");
   }
 }
 

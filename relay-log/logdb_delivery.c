@@ -13,12 +13,6 @@
 
 #define PAIR_NS INT64_C(10000000000) /* so near in time are a result and its session */
 
-_Noreturn static void die_memory(void)
-{
-  report_fatal("out of memory");
-  exit(EXIT_TEMPORARY);
-}
-
 void delivery_waits_free(struct logdb_message *m)
 {
   struct logdb_wait *w;
@@ -37,7 +31,7 @@ static struct logdb_wait *add_wait(struct logdb_message *m, char kind, struct lo
   struct logdb_wait *w = calloc(1, sizeof(*w));
 
   if (!w) {
-    die_memory();
+    logdb_die_memory();
   }
   w->kind[0] = kind;
   w->at = at;

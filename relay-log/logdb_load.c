@@ -40,7 +40,13 @@ static void load_state(struct logdb_load *l)
   logdb_query(l->db, LOGDB_STATE_GET, &row);
   while (logdb_next(l->db, LOGDB_STATE_GET, v, 2)) {
     item = malloc(sizeof(*item));
+    if (!item) {
+      logdb_die_memory();
+    }
     *item = (struct item){first, strdup(v[0].text), malloc(v[1].len + 1), v[1].len};
+    if (!item->name || !item->value) {
+      logdb_die_memory();
+    }
     memcpy(item->value, v[1].text, v[1].len + 1);
     first = item;
   }

@@ -98,6 +98,8 @@ void session_load(struct logdb_load *l, const char *item, const char *value, siz
 /* The MX connections of a relay that has started anew are gone. */
 void session_end_all(struct logdb_load *l, unsigned directory, enum logdb_kind kind);
 void session_free(struct logdb_session *s);
+/* The value of key, if there is one. */
+void session_fact(char *out, size_t size, const struct log_facts *facts, const char *key);
 void session_add_rcpt(struct logdb_session *s, struct log_text address);
 
 void client_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,

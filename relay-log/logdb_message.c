@@ -32,12 +32,6 @@ static const struct logdb_field wait_fields[] = {
 };
 #define WAIT_FIELDS (sizeof(wait_fields) / sizeof(*wait_fields))
 
-_Noreturn static void die_memory(void)
-{
-  report_fatal("out of memory");
-  exit(EXIT_TEMPORARY);
-}
-
 struct log_text message_rcpt(const struct buf *rcpts, uint64_t n)
 {
   struct netstring_reader r;
@@ -123,12 +117,12 @@ struct logdb_message *message_get(struct logdb_load *l, struct log_text id)
   }
   m = calloc(1, sizeof(*m));
   if (!m) {
-    die_memory();
+    logdb_die_memory();
   }
   memcpy(m->id, id.s, ID_LENGTH);
   m->bytes = m->rcpts = m->serial = m->uid = -1;
   if (hash_insert(&l->messages, m) == -1) {
-    die_memory();
+    logdb_die_memory();
   }
   read_row(l, m);
   return m;
@@ -269,7 +263,7 @@ static void save_waits(struct logdb_load *l, struct logdb_message *m)
   if (m->first_wait) {
     for (struct logdb_wait *w = m->first_wait; w; w = w->next) {
       if (state_put(&value, w, wait_fields, WAIT_FIELDS) == -1) {
-        die_memory();
+        logdb_die_memory();
       }
     }
     state_keep(l, item, &value);
@@ -298,7 +292,7 @@ static void shrink_cache(struct logdb_load *l)
     if (!m->first_wait) {
       message_free(m);
     } else if (hash_insert(&kept, m) == -1) {
-      die_memory();
+      logdb_die_memory();
     }
   }
   hash_free(&l->messages);
@@ -332,7 +326,7 @@ void message_load(struct logdb_load *l, const char *item, const char *value, siz
   while (m && netstring_more(&r)) {
     struct logdb_wait *w = calloc(1, sizeof(*w));
     if (!w) {
-      die_memory();
+      logdb_die_memory();
     }
     buf_init(&w->rcpts, LOGDB_RCPTS_MAX);
     *(m->last_wait ? &m->last_wait->next : &m->first_wait) = w;

@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-static void fact(char *out, size_t size, const struct log_facts *facts, const char *key)
-{
-  struct log_text value = log_facts_get(facts, key);
-
-  if (value.len > 0) {
-    text_copy(out, size, value);
-  }
-}
-
 static void command(struct logdb_session *s, struct log_text text)
 {
   struct log_text address;
@@ -56,13 +47,13 @@ static bool reply(struct logdb_session *s, const struct log_entry *entry)
 static void facts_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,
                        const struct log_facts *facts)
 {
-  fact(s->tls, sizeof(s->tls), facts, "tls");
+  session_fact(s->tls, sizeof(s->tls), facts, "tls");
   if (log_text_is(facts->word, "connect")) {
-    fact(s->peer, sizeof(s->peer), facts, "ip");
-    fact(s->host, sizeof(s->host), facts, "host");
+    session_fact(s->peer, sizeof(s->peer), facts, "ip");
+    session_fact(s->host, sizeof(s->host), facts, "host");
   } else if (log_text_is(facts->word, "deliver")) {
     s->messages++;
-    fact(s->host, sizeof(s->host), facts, "host");
+    session_fact(s->host, sizeof(s->host), facts, "host");
     delivery_session(l, s, entry, facts);
     buf_reset(&s->rcpts);
   }

@@ -66,8 +66,7 @@ static char *without_comments(const char *begin, const char *end)
   char *out = malloc((size_t)(end - begin) + 1), *to = out;
 
   if (!out) {
-    report_fatal("out of memory");
-    exit(EXIT_TEMPORARY);
+    logdb_die_memory();
   }
   while (begin < end) {
     const char *newline = memchr(begin, '\n', (size_t)(end - begin));

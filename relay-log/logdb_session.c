@@ -11,6 +11,7 @@
 
 #define STATE_MAX (32 << 20)
 #define COMMANDS_MAX 100000                      /* replies that an MX owes us; more are no SMTP */
+#define AGAIN_NS INT64_C(600000000000)           /* ten minutes: one worker's attempts to connect */
 #define SILENT_NS (INT64_C(172800) * 1000000000) /* two days: its end is not in the log */
 
 #define STRING(name)                                                                               \
@@ -35,25 +36,19 @@ static const struct logdb_field fields[] = {
 };
 #define FIELDS (sizeof(fields) / sizeof(*fields))
 
-_Noreturn static void die_memory(void)
-{
-  report_fatal("out of memory");
-  exit(EXIT_TEMPORARY);
-}
-
 static struct logdb_session *new_session(struct logdb_load *l, unsigned directory, uint32_t pid)
 {
   struct logdb_session *s = calloc(1, sizeof(*s));
 
   if (!s) {
-    die_memory();
+    logdb_die_memory();
   }
   s->directory = directory;
   s->pid = pid;
   buf_init(&s->commands, COMMANDS_MAX);
   buf_init(&s->rcpts, LOGDB_RCPTS_MAX);
   if (hash_insert(&l->sessions, s) == -1) {
-    die_memory();
+    logdb_die_memory();
   }
   return s;
 }
@@ -75,12 +70,22 @@ struct logdb_session *session_begin(struct logdb_load *l, const struct log_entry
                                     uint32_t pid, enum logdb_kind kind)
 {
   struct logdb_session *s = session_find(l, entry->directory, pid);
+  char site[LOGDB_TEXT_SIZE];
 
+  *site = '\0';
   if (s && s->kind != LOGDB_NEW) {
+    /* A worker that connects again without TLS, or to the next host, is still for that site. */
+    if (s->kind == LOGDB_MX && kind == LOGDB_MX && s->messages == 0 &&
+        entry->line.at - s->began < AGAIN_NS) {
+      memcpy(site, s->site, sizeof(site));
+    }
     session_end(l, s);
     s = NULL;
   }
-  s = s ? s : new_session(l, entry->directory, pid);
+  if (!s) {
+    s = new_session(l, entry->directory, pid);
+    memcpy(s->site, site, sizeof(site));
+  }
   s->kind = kind;
   s->began = s->last = entry->line.at;
   s->changed = true;
@@ -149,6 +154,15 @@ void session_line(struct logdb_load *l, struct logdb_session *s, const struct lo
   s->changed = true;
 }
 
+void session_fact(char *out, size_t size, const struct log_facts *facts, const char *key)
+{
+  struct log_text value = log_facts_get(facts, key);
+
+  if (value.len > 0) {
+    text_copy(out, size, value);
+  }
+}
+
 void session_add_rcpt(struct logdb_session *s, struct log_text address)
 {
   netstring_put(&s->rcpts, address.s, address.len); /* what is over the maximum is left out */
@@ -163,7 +177,7 @@ static void save(struct logdb_load *l, struct logdb_session *s)
     write_row(l, s);
   }
   if (state_put(&value, s, fields, FIELDS) == -1) {
-    die_memory();
+    logdb_die_memory();
   }
   item_name(l, s, item);
   state_keep(l, item, &value);
@@ -193,10 +207,12 @@ void session_load(struct logdb_load *l, const char *item, const char *value, siz
 {
   const char *last = strrchr(item, ' ');
   struct netstring_reader r;
+  size_t name = (size_t)(last - item - 2);
   unsigned directory = 0;
 
   while (directory < l->merge->count &&
-         strncmp(l->merge->follow[directory].directory, item + 2, (size_t)(last - item - 2)) != 0) {
+         (strlen(l->merge->follow[directory].directory) != name ||
+          memcmp(l->merge->follow[directory].directory, item + 2, name) != 0)) {
     directory++;
   }
   if (directory == l->merge->count) {

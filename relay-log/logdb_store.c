@@ -56,6 +56,12 @@ _Noreturn void logdb_die(struct logdb *db, const char *what)
   exit(EXIT_TEMPORARY);
 }
 
+_Noreturn void logdb_die_memory(void)
+{
+  report_fatal("out of memory");
+  exit(EXIT_TEMPORARY);
+}
+
 static void execute(struct logdb *db, const char *text, const char *what)
 {
   if (db->sql->driver->execute(db->sql, text) == -1) {
@@ -85,8 +91,7 @@ static void prepare_lines(struct logdb *db)
   db->line_text = calloc(rows, sizeof(*db->line_text));
   db->line_data = calloc(rows, sizeof(*db->line_data));
   if (!text || !db->lines || !db->line_text || !db->line_data) {
-    report_fatal("out of memory");
-    exit(EXIT_TEMPORARY);
+    logdb_die_memory();
   }
   memcpy(text, texts[LOGDB_COMMUNICATION], head + 1);
   for (unsigned i = 1; i < rows; i++) {
@@ -249,8 +254,7 @@ void logdb_line(struct logdb *db, const char *id, const char *connection, const 
   } else {
     char *copy = realloc(db->line_data[n], data.len + 1);
     if (!copy) {
-      report_fatal("out of memory");
-      exit(EXIT_TEMPORARY);
+      logdb_die_memory();
     }
     memcpy(copy, data.s, data.len);
     db->line_data[n] = copy;
@@ -273,8 +277,7 @@ void logdb_files_load(struct logdb *db, struct log_follow *follow)
   logdb_query(db, LOGDB_FILE_GET, &row);
   while (logdb_next(db, LOGDB_FILE_GET, got, 2)) {
     if (log_follow_resume(follow, got[0].text, strtoull(got[1].text, NULL, 10)) == -1) {
-      report_fatal("out of memory");
-      exit(EXIT_TEMPORARY);
+      logdb_die_memory();
     }
   }
 }

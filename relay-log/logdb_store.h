@@ -52,6 +52,7 @@ struct logdb {
 };
 
 _Noreturn void logdb_die(struct logdb *db, const char *what);
+_Noreturn void logdb_die_memory(void);
 
 /* Opens one or the other (logdb_sql.h), brings its tables up to date. */
 void logdb_open(struct logdb *db, const char *sqlite, const char *mysql, const char *source);

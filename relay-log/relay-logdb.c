@@ -27,6 +27,7 @@
 #define POLL_MS 200       /* between two looks at a log that has nothing new */
 #define RETAIN_MS 600000  /* between two looks for old rows */
 #define KEEP_DAYS_MAX 99999
+#define DIRECTORY_MAX 255 /* log_files.directory */
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
 static struct {
@@ -66,6 +67,10 @@ static void on_signal(int number)
 static void add_directory(void *argument, char *directory)
 {
   (void)argument;
+  if (strlen(directory) > DIRECTORY_MAX) {
+    report_fatal("%s: a path of over %d bytes", directory, DIRECTORY_MAX);
+    exit(EXIT_USAGE);
+  }
   if (log_merge_add(&merge, directory) == -1) {
     report_fatal_errno("unable to read %s", directory);
     exit(EXIT_TEMPORARY);

@@ -4,8 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#define TAI64N_EPOCH (UINT64_C(0x4000000000000000) + 10) /* the label of 1970-01-01 00:00:00 UTC   \
-                                                          */
+#define TAI64N_EPOCH                                                                               \
+  (UINT64_C(0x4000000000000000) + 10) /* the label of 1970-01-01 00:00:00 UTC                      \
+                                       */
 #define SECOND INT64_C(1000000000)
 
 /* The value of n hexadecimal digits, small letters as multilog writes them; false if one is not. */

@@ -144,6 +144,21 @@ static void test_orders(void)
   }
 }
 
+/* A worker that connects again (without TLS, say) is a session more, for the same site. */
+static void test_again(void)
+{
+  static const char *const lines[] = {CONNECT, WORKER, "s 50 < 220 hello", WORKER, "s 50 < 220 hello", RCPT,
+                                      DELIVER, RESULT, "s 50 > QUIT", "s 50 < 221 bye", NULL};
+  struct logdb db;
+
+  for (unsigned step = 1; step < 12; step += 3) {
+    play(&db, lines, step);
+    CHECK_STR(ask(&db, "SELECT site, messages, ended_at IS NULL FROM connections ORDER BY id", 3), "big|0|0/big|1|0");
+    CHECK_STR(ask(&db, "SELECT recipient, site, ms FROM deliveries", 3), "b@y|big|7");
+    logdb_close(&db);
+  }
+}
+
 /* Mail without a client's session: its recipients are those of the MX's session, in order. */
 static void test_injected(void)
 {
@@ -201,6 +216,7 @@ int main(void)
 
   CHECK(mkdtemp(directory) != NULL);
   test_orders();
+  test_again();
   test_injected();
   test_sessions();
   snprintf(command, sizeof(command), "rm -rf %s", directory);
