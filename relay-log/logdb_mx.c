@@ -21,6 +21,7 @@ static void command(struct logdb_session *s, struct log_text text)
     letter = 'D';
   } else if (log_text_begins(text, "QUIT")) {
     letter = 'Q';
+    s->quitting = 1;
   }
   buf_append_char(&s->commands, letter);
 }
@@ -41,7 +42,7 @@ static bool reply(struct logdb_session *s, const struct log_entry *entry)
     return false;
   }
   buf_consume(&s->commands, 1);
-  return letter == 'Q';
+  return letter == 'Q' || (s->quitting && code == 221); /* whatever it has left unanswered */
 }
 
 static void facts_line(struct logdb_load *l, struct logdb_session *s, const struct log_entry *entry,
