@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define REST 64 /* three system calls for each line of another directory would be too many */
+
 int log_merge_add(struct log_merge *m, const char *directory)
 {
   if (m->count == LOG_MERGE_MAX) {
@@ -42,18 +44,34 @@ static int look(struct log_merge *m, unsigned i)
   return 1;
 }
 
-int log_merge_next(struct log_merge *m, struct log_entry *entry, unsigned *failed)
+/* The directory whose line is the earliest; count if there is none. -1 with errno, *failed. */
+static int find_first(struct log_merge *m, bool all, unsigned *first, unsigned *failed)
 {
-  unsigned first = m->count;
-
+  *first = m->count;
   for (unsigned i = 0; i < m->count; i++) {
+    if (!m->head[i].ready && !all && m->head[i].rest > 0) {
+      m->head[i].rest--;
+      continue;
+    }
     if (!m->head[i].ready && look(m, i) == -1) {
       *failed = i;
       return -1;
     }
-    if (m->head[i].ready && (first == m->count || m->head[i].at < m->head[first].at)) {
-      first = i;
+    m->head[i].rest = m->head[i].ready ? 0 : REST;
+    if (m->head[i].ready && (*first == m->count || m->head[i].at < m->head[*first].at)) {
+      *first = i;
     }
+  }
+  return 0;
+}
+
+int log_merge_next(struct log_merge *m, struct log_entry *entry, unsigned *failed)
+{
+  unsigned first;
+
+  if (find_first(m, false, &first, failed) == -1 ||
+      (first == m->count && find_first(m, true, &first, failed) == -1)) {
+    return -1;
   }
   if (first == m->count) {
     return 0;

@@ -15,6 +15,7 @@ struct log_merge {
   unsigned count;
   struct {
     bool ready;
+    unsigned rest; /* so many lines of others before it is looked at again */
     struct log_raw raw;
     struct log_line line;
     int64_t at; /* of the line, or of the last one that had a stamp */
