@@ -78,10 +78,11 @@ static void facts_line(struct logdb_load *l, struct logdb_session *s, const stru
     session_fact(s->host, sizeof(s->host), facts, "host");
   } else if (log_text_is(facts->word, "accept")) {
     s->messages++;
-    message_accepted(l, s, entry, facts);
+    message_answered(l, s, entry, facts);
     forget_transaction(s);
     s->in_data = 0;
   } else if (log_text_is(facts->word, "refuse")) {
+    message_answered(l, s, entry, facts);
     forget_transaction(s);
     s->in_data = 0;
   } else if (log_text_is(facts->word, "end")) {

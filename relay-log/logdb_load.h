@@ -58,7 +58,7 @@ struct logdb_message {
   char connection[LOGDB_ID_SIZE];
   char tenant[LOGDB_TEXT_SIZE], sender[LOGDB_ADDRESS_SIZE], dsn_of[ID_SIZE];
   char first[LOGDB_ADDRESS_SIZE]; /* recipient 0 */
-  int64_t bytes, rcpts, serial, uid, through, arrived_at;
+  int64_t bytes, rcpts, serial, uid, through, code, arrived_at;
   bool has_sender, known; /* known: the table had it */
   bool has_rcpts;         /* the accept was seen, now or earlier in this run */
   bool has_deliveries;
@@ -111,7 +111,8 @@ void mx_line(struct logdb_load *l, struct logdb_session *s, const struct log_ent
 struct logdb_message *message_get(struct logdb_load *l, struct log_text id);
 void message_queued(struct logdb_load *l, const struct log_entry *entry,
                     const struct log_facts *facts);
-void message_accepted(struct logdb_load *l, const struct logdb_session *s,
+/* A client's "accept" or "refuse". */
+void message_answered(struct logdb_load *l, const struct logdb_session *s,
                       const struct log_entry *entry, const struct log_facts *facts);
 void message_save(struct logdb_load *l);
 void message_load(struct logdb_load *l, const char *item, const char *value, size_t len);

@@ -81,11 +81,11 @@ static int64_t time_of(const struct sql_value *v)
 static void read_row(struct logdb_load *l, struct logdb_message *m)
 {
   struct logdb_row row = {0};
-  struct sql_value v[10], extra[10];
+  struct sql_value v[11], extra[11];
 
   row_string(&row, m->id);
   logdb_query(l->db, LOGDB_MESSAGE_GET, &row);
-  if (!logdb_next(l->db, LOGDB_MESSAGE_GET, v, 10)) {
+  if (!logdb_next(l->db, LOGDB_MESSAGE_GET, v, 11)) {
     return;
   }
   m->known = m->has_deliveries = true;
@@ -98,9 +98,10 @@ static void read_row(struct logdb_load *l, struct logdb_message *m)
   m->serial = number_of(&v[5]);
   m->uid = number_of(&v[6]);
   m->through = number_of(&v[7]);
-  string_of(&v[8], m->dsn_of, sizeof(m->dsn_of));
-  m->arrived_at = time_of(&v[9]);
-  while (logdb_next(l->db, LOGDB_MESSAGE_GET, extra, 10)) {
+  m->code = number_of(&v[8]);
+  string_of(&v[9], m->dsn_of, sizeof(m->dsn_of));
+  m->arrived_at = time_of(&v[10]);
+  while (logdb_next(l->db, LOGDB_MESSAGE_GET, extra, 11)) {
   }
 }
 
@@ -120,7 +121,7 @@ struct logdb_message *message_get(struct logdb_load *l, struct log_text id)
     logdb_die_memory();
   }
   memcpy(m->id, id.s, ID_LENGTH);
-  m->bytes = m->rcpts = m->serial = m->uid = -1;
+  m->bytes = m->rcpts = m->serial = m->uid = m->code = -1;
   if (hash_insert(&l->messages, m) == -1) {
     logdb_die_memory();
   }
@@ -179,7 +180,7 @@ static void put_rcpt(struct logdb_load *l, struct logdb_message *m, int64_t n,
   }
 }
 
-void message_accepted(struct logdb_load *l, const struct logdb_session *s,
+void message_answered(struct logdb_load *l, const struct logdb_session *s,
                       const struct log_entry *entry, const struct log_facts *facts)
 {
   struct logdb_message *m = message_get(l, log_facts_get(facts, "id"));
@@ -203,6 +204,7 @@ void message_accepted(struct logdb_load *l, const struct logdb_session *s,
        netstring_more(&r) && netstring_get(&r, SIZE_MAX, &address.s, &address.len) == 0; n++) {
     put_rcpt(l, m, n, address);
   }
+  m->code = log_facts_number(facts, "code", -1);
   m->has_rcpts = m->changed = true;
 }
 
@@ -229,6 +231,7 @@ static void write_row(struct logdb_load *l, struct logdb_message *m)
   number_or_null(&row, m->serial);
   number_or_null(&row, m->uid);
   row_number(&row, m->through > 0);
+  number_or_null(&row, m->code);
   row_string(&row, m->dsn_of);
   row_time(&row, m->arrived_at);
   logdb_run(l->db, LOGDB_MESSAGE, &row);

@@ -15,9 +15,10 @@ static const char *const texts[LOGDB_STATEMENTS] = {
     "peer, host, tenant, site, tls, messages, ended_at, reason) "
     "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
   [LOGDB_MESSAGE_GET] = "SELECT connection_id, tenant, sender, bytes, rcpts, serial, uid, through, "
-                        "dsn_of, arrived_at FROM messages WHERE id = ?",
-  [LOGDB_MESSAGE] = "REPLACE INTO messages (id, connection_id, tenant, sender, bytes, rcpts, "
-                    "serial, uid, through, dsn_of, arrived_at) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                        "code, dsn_of, arrived_at FROM messages WHERE id = ?",
+  [LOGDB_MESSAGE] =
+    "REPLACE INTO messages (id, connection_id, tenant, sender, bytes, rcpts, "
+    "serial, uid, through, code, dsn_of, arrived_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
   [LOGDB_RECIPIENT_GET] = "SELECT address FROM recipients WHERE message_id = ? AND rcpt = ?",
   [LOGDB_RECIPIENT] = "REPLACE INTO recipients (message_id, rcpt, address) VALUES (?,?,?)",
   [LOGDB_DELIVERY] =

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS communications (
   PRIMARY KEY (connection_id, id)
 ) WITHOUT ROWID /*! ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin */;
 
+-- Messages that a client or the relay itself has handed over. code is what the client was answered.
 CREATE TABLE IF NOT EXISTS messages (
   id            VARCHAR(26) NOT NULL,
   connection_id VARCHAR(26),
@@ -57,6 +58,7 @@ CREATE TABLE IF NOT EXISTS messages (
   serial        BIGINT,
   uid           BIGINT,
   through       BIGINT NOT NULL,
+  code          BIGINT,
   dsn_of        VARCHAR(26),
   arrived_at    DATETIME(6),
   PRIMARY KEY (id)

@@ -134,10 +134,10 @@ static void test_orders(void)
                     11),
                 "b@y|y|big|mx1|delivered|250 \"ok\"|TLSv1.2|1|7|t|1");
       CHECK_STR(ask(&db,
-                    "SELECT tenant, sender, bytes, rcpts, serial, uid, through, "
+                    "SELECT tenant, sender, bytes, rcpts, serial, uid, code, "
                     "connection_id = (SELECT id FROM connections WHERE kind = 'client') FROM messages",
                     8),
-                "t|a@x|300|1|1|9|0|1");
+                "t|a@x|300|1|1|9|250|1");
       CHECK_STR(ask(&db, "SELECT address FROM recipients", 1), "b@y");
       CHECK_STR(ask(&db, "SELECT kind, mail_from, mail_to, peer, messages FROM connections ORDER BY 1", 5),
                 "client|a@x|b@y|192.0.2.9|1/mx|a@x|b@y|192.0.2.1|1");
@@ -157,6 +157,25 @@ static void test_again(void)
     play(&db, lines, step);
     CHECK_STR(ask(&db, "SELECT site, messages, ended_at IS NULL FROM connections ORDER BY id", 3), "big|0|0/big|1|0");
     CHECK_STR(ask(&db, "SELECT recipient, site, ms FROM deliveries", 3), "b@y|big|7");
+    logdb_close(&db);
+  }
+}
+
+/* A message that was tried before any commit, and refused: its session and recipient are known. */
+static void test_through(void)
+{
+  static const char *const lines[] = {CLIENT,
+                                      "s 8 = through id=" ID1 " serial=1 tenant=t pid=40 uid=9 bytes=300 rcpts=1 from=<a@x>",
+                                      CONNECT, WORKER, RCPT,
+                                      "s 8 = result id=" ID1 " serial=1 rcpt=0 verdict=failed status=5.1.1 attempts=1 "
+                                      "host=mx1 reply=\"550 no\"",
+                                      DELIVER, "c 40 = refuse id=" ID1 " tenant=t bytes=250 rcpts=1 code=550", NULL};
+  struct logdb db;
+
+  for (unsigned step = 1; step < 20; step += 5) {
+    play(&db, lines, step);
+    CHECK_STR(ask(&db, "SELECT through, code, bytes, connection_id IS NULL FROM messages", 4), "1|550|300|0");
+    CHECK_STR(ask(&db, "SELECT recipient, verdict, site FROM deliveries", 3), "b@y|failed|big");
     logdb_close(&db);
   }
 }
@@ -220,6 +239,7 @@ int main(void)
   CHECK(directory != NULL);
   test_orders();
   test_again();
+  test_through();
   test_injected();
   test_sessions();
   snprintf(command, sizeof(command), "rm -rf %s", directory);
