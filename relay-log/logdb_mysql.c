@@ -183,8 +183,19 @@ static void close_database(struct sql *base)
   free(db);
 }
 
-static const struct sql_driver driver = {"MariaDB", ROWS, execute, prepare,    run,
-                                         query,     next, finish,  error_text, close_database};
+static const struct sql_driver driver = {
+  .name = "MariaDB",
+  .rows = ROWS,
+  .insert_rows = "INSERT",
+  .execute = execute,
+  .prepare = prepare,
+  .run = run,
+  .query = query,
+  .next = next,
+  .finish = finish,
+  .error = error_text,
+  .close = close_database,
+};
 
 static int set_options(MYSQL *handle, const char *file)
 {

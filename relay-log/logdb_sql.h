@@ -22,6 +22,7 @@ struct sql_value {
 struct sql_driver {
   const char *name;
   unsigned rows;                                    /* this many rows in one INSERT are fastest */
+  const char *insert_rows;                          /* and its first words */
   int (*execute)(struct sql *db, const char *text); /* one statement without "?" */
   struct sql_statement *(*prepare)(struct sql *db, const char *text); /* NULL: failed */
   /* Runs it; how many rows it has changed, or -1. */

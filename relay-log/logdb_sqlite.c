@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ROWS 64
 #define BUSY_MS 30000 /* how long to wait for somebody else's transaction */
 
 struct sqlite {
@@ -116,8 +117,20 @@ static void close_database(struct sql *db)
   free(db);
 }
 
-static const struct sql_driver driver = {"SQLite", 1,    execute, prepare,    run,
-                                         query,    next, finish,  error_text, close_database};
+static const struct sql_driver driver = {
+  .name = "SQLite",
+  .rows = ROWS,
+  .insert_rows =
+    "INSERT OR ROLLBACK", /* else it prepares to undo the first rows, which costs more */
+  .execute = execute,
+  .prepare = prepare,
+  .run = run,
+  .query = query,
+  .next = next,
+  .finish = finish,
+  .error = error_text,
+  .close = close_database,
+};
 
 /*
  * The write-ahead log lets others read while rows come; a sync at its

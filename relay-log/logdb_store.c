@@ -80,21 +80,24 @@ static struct sql_statement *prepare(struct logdb *db, const char *text)
   return s;
 }
 
-/* "INSERT ... VALUES (?,?,?,?,?),(?,?,?,?,?),..." */
+/* "INSERT INTO communications ... VALUES (?,?,?,?,?),(?,?,?,?,?),..." */
 static void prepare_lines(struct logdb *db)
 {
   static const char more[] = ",(?,?,?,?,?)";
   unsigned rows = db->sql->driver->rows;
-  size_t head = strlen(texts[LOGDB_COMMUNICATION]);
+  const char *words = db->sql->driver->insert_rows;
+  const char *rest = texts[LOGDB_COMMUNICATION] + strlen("INSERT");
+  size_t head = strlen(words) + strlen(rest);
   char *text = malloc(head + rows * sizeof(more));
 
   db->lines = calloc(rows, LINE_VALUES * sizeof(*db->lines));
   db->line_text = calloc(rows, sizeof(*db->line_text));
   db->line_data = calloc(rows, sizeof(*db->line_data));
-  if (!text || !db->lines || !db->line_text || !db->line_data) {
+  db->line_size = calloc(rows, sizeof(*db->line_size));
+  if (!text || !db->lines || !db->line_text || !db->line_data || !db->line_size) {
     logdb_die_memory();
   }
-  memcpy(text, texts[LOGDB_COMMUNICATION], head + 1);
+  snprintf(text, head + 1, "%s%s", words, rest);
   for (unsigned i = 1; i < rows; i++) {
     memcpy(text + head, more, sizeof(more));
     head += sizeof(more) - 1;
@@ -133,6 +136,7 @@ void logdb_close(struct logdb *db)
   free(db->lines);
   free(db->line_text);
   free(db->line_data);
+  free(db->line_size);
   db->sql->driver->close(db->sql);
 }
 
@@ -226,44 +230,41 @@ static void run_lines(struct logdb *db, enum logdb_statement which, unsigned fir
   }
 }
 
-static void put_line(struct logdb *db, const char *data, const char *direction)
+/* A copy of data in the place of the n-th line. */
+static const char *keep(struct logdb *db, unsigned n, struct log_text data)
 {
-  struct sql_value *v = db->lines + db->line_count * LINE_VALUES;
-  char *text = db->line_text[db->line_count];
-
-  v[0] = (struct sql_value){SQL_STRING, 0, text, LOGDB_ID_SIZE - 1};
-  v[1] = (struct sql_value){SQL_STRING, 0, text + LOGDB_ID_SIZE, LOGDB_ID_SIZE - 1};
-  v[2] = (struct sql_value){SQL_STRING, 0, direction, 2};
-  v[3].text = data;
-  v[4] = (struct sql_value){SQL_STRING, 0, text + 2 * LOGDB_ID_SIZE, 26};
-  db->line_count++;
+  if (data.len > db->line_size[n]) {
+    char *more = realloc(db->line_data[n], data.len);
+    if (!more) {
+      logdb_die_memory();
+    }
+    db->line_data[n] = more;
+    db->line_size[n] = data.len;
+  }
+  if (data.len > 0) {
+    memcpy(db->line_data[n], data.s, data.len);
+  }
+  return data.len ? db->line_data[n] : "";
 }
 
 void logdb_line(struct logdb *db, const char *id, const char *connection, const char *direction,
                 struct log_text data, int64_t at)
 {
-  unsigned rows = db->sql->driver->rows, n = db->line_count;
+  unsigned n = db->line_count++;
+  struct sql_value *v = db->lines + n * LINE_VALUES;
   char *text = db->line_text[n];
 
   memcpy(text, id, LOGDB_ID_SIZE);
   memcpy(text + LOGDB_ID_SIZE, connection, LOGDB_ID_SIZE);
   tai64n_utc(at, text + 2 * LOGDB_ID_SIZE);
   data = cut(data, DATA_MAX);
-  db->lines[n * LINE_VALUES + 3] = (struct sql_value){SQL_STRING, 0, NULL, data.len};
-  if (rows == 1) {
-    put_line(db, data.s, direction);
-  } else {
-    char *copy = realloc(db->line_data[n], data.len + 1);
-    if (!copy) {
-      logdb_die_memory();
-    }
-    memcpy(copy, data.s, data.len);
-    db->line_data[n] = copy;
-    put_line(db, copy, direction);
-  }
-  db->rows++;
-  if (db->line_count == rows) {
-    run_lines(db, LOGDB_COMMUNICATIONS, 0, rows);
+  v[0] = (struct sql_value){SQL_STRING, 0, text, LOGDB_ID_SIZE - 1};
+  v[1] = (struct sql_value){SQL_STRING, 0, text + LOGDB_ID_SIZE, LOGDB_ID_SIZE - 1};
+  v[2] = (struct sql_value){SQL_STRING, 0, direction, 2};
+  v[3] = (struct sql_value){SQL_STRING, 0, keep(db, n, data), data.len};
+  v[4] = (struct sql_value){SQL_STRING, 0, text + 2 * LOGDB_ID_SIZE, 26};
+  if (db->line_count == db->sql->driver->rows) {
+    run_lines(db, LOGDB_COMMUNICATIONS, 0, db->line_count);
     db->line_count = 0;
   }
 }
@@ -328,5 +329,4 @@ void logdb_commit(struct logdb *db)
     execute(db, "COMMIT", "write to");
   }
   db->open = false;
-  db->rows = 0;
 }

@@ -45,10 +45,10 @@ struct logdb {
   struct sql_statement *statements[LOGDB_STATEMENTS];
   struct sql_value *lines; /* of communications not yet given to the database */
   char (*line_text)[LOGDB_ID_SIZE * 2 + TAI64N_TEXT_SIZE];
-  char **line_data;
+  char **line_data; /* malloced, of line_size bytes */
+  size_t *line_size;
   unsigned line_count;
-  uint64_t rows; /* lines in this transaction */
-  bool open;     /* a transaction is */
+  bool open; /* a transaction is */
 };
 
 _Noreturn void logdb_die(struct logdb *db, const char *what);

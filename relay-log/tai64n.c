@@ -57,7 +57,7 @@ static void put_digits(char *out, unsigned value, unsigned n)
   }
 }
 
-/* Not snprintf(): relay-logdb does it for each line. */
+/* Not snprintf(): a log has many lines. */
 static void put(const struct tm *t, int64_t nanoseconds, char out[TAI64N_TEXT_SIZE])
 {
   memcpy(out, "0000-00-00 00:00:00.000000", 27);
@@ -73,14 +73,17 @@ static void put(const struct tm *t, int64_t nanoseconds, char out[TAI64N_TEXT_SI
 void tai64n_utc(int64_t at, char out[TAI64N_TEXT_SIZE])
 {
   static time_t last = -1;
-  static struct tm t;
+  static char text[TAI64N_TEXT_SIZE]; /* of that second */
   time_t seconds = (time_t)(at / SECOND);
 
   if (seconds != last) {
+    struct tm t;
     gmtime_r(&seconds, &t);
+    put(&t, 0, text);
     last = seconds;
   }
-  put(&t, at % SECOND, out);
+  memcpy(out, text, sizeof(text));
+  put_digits(out + 20, (unsigned)(at % SECOND / 1000), 6);
 }
 
 void tai64n_local(int64_t at, char out[TAI64N_TEXT_SIZE])
