@@ -250,6 +250,9 @@ int main(int argc, char **argv)
   }
   logdb_load_close(&load);
   logdb_close(&db);
+  for (unsigned i = 0; i < merge.count; i++) {
+    free((char *)merge.follow[i].directory);
+  }
   log_merge_close(&merge);
   return EXIT_OK;
 }

@@ -188,6 +188,9 @@ int main(int argc, char **argv)
     follow();
   }
   rate_free(&rate);
+  for (unsigned i = 0; i < merge.count; i++) {
+    free((char *)merge.follow[i].directory);
+  }
   log_merge_close(&merge);
   return EXIT_OK;
 }
