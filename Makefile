@@ -24,6 +24,11 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
 	dns_route probe
+LOG_PROGRAMS = relay-trace relay-rate relay-logdb
+LOG = log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \
+	logdb_client logdb_delivery logdb_load logdb_message logdb_mx logdb_mysql logdb_retain logdb_schema \
+	logdb_session logdb_sqlite logdb_state logdb_store \
+	rate_count rate_print trace_address trace_print trace_search trace_session trace_story
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -37,11 +42,11 @@ MULTIARCH := $(shell gcc -print-multiarch)
 B = $(O)/bin
 
 PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
-ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
+ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/log.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
 .PHONY: all check fuzz tools bench soak install clean
-all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
+all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf $(B)/relay-logdb-conf
 
 # What conf-users and conf-groups say, for relay-start.
 $(O)/users.h: conf-users conf-groups
@@ -60,6 +65,7 @@ $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
 $(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
+$(O)/log.a: $(LOG:%=$(O)/relay-log/%.o)
 %.a:
 	@echo "archive $@"; rm -f $@; ar rcs $@ $^
 
@@ -69,9 +75,20 @@ $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 	$(LINK) -lcdb -lxxhash -lpthread
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
 	$(LINK) -lcdb -lcares -lidn2 -lresolv
+$(LOG_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-log/%.o $(O)/log.a $(O)/lib.a
+	$(LINK) $(if $(filter %logdb,$@),-lsqlite3 -lmariadb -lxxhash)
+# The tables of relay-logdb, as a string.
+$(O)/schema_sql.h: relay-log/schema.sql
+	@mkdir -p $(@D)
+	{ echo 'static const char schema_sql[] ='; sed 's/[\\"]/\\&/g; s/.*/  "&\\n"/' $<; echo ';'; } > $@.new
+	mv $@.new $@
+$(O)/relay-log/logdb_schema.o: $(O)/schema_sql.h
+$(O)/relay-log/logdb_mysql.o: CFLAGS += -isystem /usr/include/mariadb
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
+$(B)/relay-logdb-conf: relay-log/relay-logdb-conf.sh
+$(B)/relay-conf $(B)/relay-logdb-conf:
 	@mkdir -p $(@D)
 	sed 's|@HOME@|$(HOME_DIR)|; s|@BIN@|$(PREFIX)/bin|; s|@USER_SMTPD@|$(USER_SMTPD)|g; s|@USER_LOG@|$(USER_LOG)|g' \
 	  $< > $@ && chmod 755 $@
@@ -112,8 +129,8 @@ $(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_
 
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote \
-	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log \
+	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lsqlite3 -lmariadb -lpthread
 
 check: $(UNIT:%=$(O)/unit/%)
 	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
@@ -122,7 +139,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS = 60
 $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -o $@ $< $(ARCHIVES) \
+	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
 	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 fuzz:
 	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run

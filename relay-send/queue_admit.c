@@ -17,6 +17,7 @@ void admit_log(struct submission *s, const char *word)
 {
   const struct envelope *e = &s->envelope;
   struct logline line;
+  char origin[ID_SIZE];
 
   line.len = 0;
   logline_str(&line, word);
@@ -34,6 +35,11 @@ void admit_log(struct submission *s, const char *word)
   logline_u64(&line, s->content_len);
   logline_str(&line, " rcpts=");
   logline_u64(&line, e->rcpt_count);
+  if (s->notice) {
+    notice_origin_id(s->notice, origin);
+    logline_str(&line, " dsn-of=");
+    logline_str(&line, origin);
+  }
   logline_str(&line, " from=<");
   logline_str(&line, e->sender);
   logline_str(&line, ">");

@@ -17,6 +17,12 @@ const struct origin *notice_origin(const struct notice *n)
   return &n->origin;
 }
 
+void notice_origin_id(const struct notice *n, char id[ID_SIZE])
+{
+  memcpy(id, n->message->id, ID_LENGTH);
+  id[ID_LENGTH] = '\0';
+}
+
 static void notice_free(struct queue *q, struct notice *n)
 {
   struct index_message *m = n->message;

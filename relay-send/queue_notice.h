@@ -2,6 +2,7 @@
 #define QUEUE_NOTICE_H
 
 #include "bounce.h"
+#include "id.h"
 #include "queue_core.h"
 
 /*
@@ -33,5 +34,7 @@ int notice_open(struct queue *q, int fd);
 /* From the submission of its DSN: durable or not. The notice is freed. */
 void notice_settled(struct queue *q, struct notice *n, bool ok);
 const struct origin *notice_origin(const struct notice *n);
+/* The id of the message that it is about. */
+void notice_origin_id(const struct notice *n, char id[ID_SIZE]);
 
 #endif
