@@ -13,7 +13,7 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
-	intake io ip loglines loop memfd netstring report resolve scan seqpacket verdict work
+	intake io ip loglines loop memfd netstring report resolve scan seqpacket tlsa tlspolicy verdict work work_tls
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
@@ -95,7 +95,7 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
-SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
+SMTPD_LIB = $(filter-out channel loop heap hash tlspolicy,$(LIB))
 $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
 		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
 	@mkdir -p $(@D)
