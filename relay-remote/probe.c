@@ -81,7 +81,7 @@ int probe_domain(const char *domain, const struct dns_config *config)
   static struct resolve_answer a;
   uint32_t usable = 0;
 
-  if (dns_ask(config, domain, &a) == -1) {
+  if (dns_ask(config, domain, true, &a) == -1) {
     return EXIT_TEMPORARY;
   }
   printf("%s %s\n", domain, status_words(&a));

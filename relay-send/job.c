@@ -112,9 +112,7 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
   if (d->state != DOMAIN_OK || d->site != r->domain->site || hold_covers(other)) {
     return false;
   }
-  /* On a new connection: a domain that goes to the same host first. */
-  const struct route_host *first = r->domain->route->hosts;
-  return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
+  return w ? worker_serves(w, d->route) : route_joins(d->route, r->domain->route);
 }
 
 static uint32_t collect(struct job *job, struct rcpt *r, const struct worker *w)
@@ -215,12 +213,14 @@ bool job_start(struct lane *lane)
   return true;
 }
 
-void job_hosts(const struct job *job, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])
+void job_hosts(const struct job *job, struct work_open *open, struct work_tls tls[WORK_HOSTS_MAX],
+               uint8_t ranks[WORK_HOSTS_MAX])
 {
-  const struct rcpt *r = LIST_ITEM(job->rcpts.next, struct rcpt, link);
+  const struct domain *d = LIST_ITEM(job->rcpts.next, struct rcpt, link)->domain;
 
-  if (r->domain->route) {
-    route_fill(r->domain->route, open, ranks);
+  if (d->route) {
+    route_fill(d->route, open, ranks);
+    route_demands(d->route, &sched.settings.tlspolicy, d->name, tls);
   }
 }
 
@@ -457,7 +457,17 @@ void job_end(struct job *job, const struct work_end *end)
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
   struct lane *lane = job->lane;
+  struct list_node *node;
 
+  if (outcome->stage == STAGE_TLS) {
+    /* Somebody answers; it is these domains that ask more of him than he gives. */
+    for (node = job->rcpts.next; node != &job->rcpts; node = node->next) {
+      domain_tls_failed(LIST_ITEM(node, struct rcpt, link)->domain, outcome);
+    }
+    put_back(job);
+    job_free(job);
+    return;
+  }
   lane_failed(lane, outcome);
   if (lane->site->shared) {
     decide_rest(job, outcome);

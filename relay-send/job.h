@@ -3,6 +3,7 @@
 
 #include "message.h"
 #include "work.h"
+#include "work_tls.h"
 
 struct lane;
 struct worker;
@@ -50,7 +51,8 @@ void job_fetched(uint64_t serial, int fd, const char *text);
 
 /* The worker's channel is there: J goes out when the fd is there too. */
 void job_progress(struct job *job);
-void job_hosts(const struct job *job, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);
+void job_hosts(const struct job *job, struct work_open *open, struct work_tls tls[WORK_HOSTS_MAX],
+               uint8_t ranks[WORK_HOSTS_MAX]);
 
 /* From the worker. -1: it is not an answer to this job. */
 int job_outcome(struct job *job, const struct outcome *outcome);

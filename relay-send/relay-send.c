@@ -27,6 +27,7 @@
 #include "schedule.h"
 #include "stop.h"
 #include "tenant.h"
+#include "tls_memory.h"
 #include "worker.h"
 
 #include <signal.h>
@@ -150,6 +151,7 @@ static void start_modules(void)
   notice_start();
   job_start_module();
   worker_start();
+  tls_memory_start();
   stop_start();
   retry_all_start();
 }

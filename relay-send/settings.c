@@ -141,8 +141,10 @@ int settings_read(struct settings *s)
   memset(s, 0, sizeof *s);
   smtproutes_init(&s->smtproutes);
   sitemap_init(&s->sitemap);
+  tlspolicy_init(&s->tlspolicy);
   if (read_names(s) || read_numbers(s) || read_timeouts(&s->timeouts) || read_retry(s) ||
-      !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap))) {
+      !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap)) ||
+      !ok(tlspolicy_read(&s->tlspolicy))) {
     settings_free(s);
     return -1;
   }
@@ -159,6 +161,7 @@ void settings_free(struct settings *s)
 {
   smtproutes_free(&s->smtproutes);
   sitemap_free(&s->sitemap);
+  tlspolicy_free(&s->tlspolicy);
 }
 
 int64_t settings_retry_ms(const struct settings *s, uint32_t attempts, uint32_t random)

@@ -3,6 +3,7 @@
 
 #include "sitemap.h"
 #include "smtproutes.h"
+#include "tlspolicy.h"
 #include "work.h"
 
 /*
@@ -29,6 +30,7 @@ struct settings {
   struct work_timeouts timeouts;
   struct smtproutes smtproutes;
   struct sitemap sitemap;
+  struct tlspolicies tlspolicy;
 };
 
 /* 0, or -1 with control_error(); s is then freed. */

@@ -7,6 +7,7 @@
 #include "report.h"
 #include "seqpacket.h"
 #include "sources.h"
+#include "tls_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,7 +178,7 @@ bool worker_opened(const struct worker *w)
 
 bool worker_serves(const struct worker *w, const struct route *route)
 {
-  int rank = route_rank(route, &w->at.ip, w->at.port);
+  int rank = route_rank(route, &w->at.ip, w->at.port, w->tls);
 
   return rank >= 0 && rank <= w->rank;
 }
@@ -227,6 +228,7 @@ void worker_drop(struct worker *w)
 
 static int greeted(struct worker *w, struct netstring_reader *r)
 {
+  struct work_tls_result tls;
   uint64_t ms = 0, which = 0;
   char extensions[1024];
 
@@ -234,6 +236,7 @@ static int greeted(struct worker *w, struct netstring_reader *r)
   netstring_get_u64(r, INT64_MAX, &ms);
   netstring_get_str(r, extensions, sizeof extensions);
   netstring_get_u64(r, WORK_HOSTS_MAX - 1, &which);
+  work_get_tls_result(r, &tls);
   if (netstring_end(r) == -1 || !w->hosts || which >= w->hosts->host_count ||
       (w->state != WORKER_CONNECTING && w->state != WORKER_ENDING)) {
     return -1;
@@ -246,11 +249,14 @@ static int greeted(struct worker *w, struct netstring_reader *r)
   w->lane->established++;
   w->at = w->hosts->hosts[which];
   w->rank = w->ranks[which];
+  w->tls = w->demands[which];
+  tls_memory_learn(w->tls, &w->at, &tls);
   free(w->hosts);
   w->hosts = NULL;
-  loglines_printf(&sched.log, '=', "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u",
+  loglines_printf(&sched.log, '=', "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u "
+                  "tls=%s",
                   w->lane->site->name, w->host, (long long)w->pid, (unsigned long long)ms,
-                  w->lane->window.limit, w->lane->open);
+                  w->lane->window.limit, w->lane->open, tls.facts);
   lane_greeted(w->lane);
   return 0;
 }
@@ -367,7 +373,9 @@ static void closed(struct channel *c)
 
 static void send_open(struct worker *w)
 {
+  static struct work_tls tls[WORK_HOSTS_MAX];
   struct buf b = BUF_INIT(SEQPACKET_MAX);
+  bool failed;
 
   w->hosts = memory_get(sizeof *w->hosts);
   memcpy(w->hosts->helo, sched.settings.helo, sizeof w->hosts->helo);
@@ -375,8 +383,14 @@ static void send_open(struct worker *w)
   /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
    * on its way to one that is leaving. */
   w->hosts->timeouts.idle += 60;
-  job_hosts(w->job, w->hosts, w->ranks);
-  if (work_put_open(&b, w->hosts) == -1) {
+  job_hosts(w->job, w->hosts, tls, w->ranks);
+  failed = work_put_open(&b, w->hosts) == -1;
+  for (uint32_t i = 0; i < w->hosts->host_count; i++) {
+    w->demands[i] = tlspolicy_digest(&tls[i]);
+    tls_memory_recall(w->demands[i], &w->hosts->hosts[i], &tls[i]);
+    failed = failed || work_put_tls(&b, &tls[i]) == -1;
+  }
+  if (failed) {
     memory_out();
   }
   send_to(w, &b, -1);

@@ -32,6 +32,8 @@ struct worker {
   struct work_host at;       /* what it is connected to */
   uint8_t ranks[WORK_HOSTS_MAX]; /* of the hosts it was told, in the route it was opened for */
   uint8_t rank;              /* of at */
+  uint64_t tls;              /* what at was checked against (tlspolicy_digest()) */
+  uint64_t demands[WORK_HOSTS_MAX]; /* of the hosts it was told */
   char host[OUTCOME_HOST_SIZE];
   struct work_open *hosts;   /* what it was told, until it is connected */
   uint64_t token;
