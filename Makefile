@@ -22,7 +22,7 @@ SMTPD = command data dialogue hatch input policy receive received reply rules su
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
-REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config dns_dane \
+REMOTE = mxreply body judge offer wire connect starttls tls_client tls_check tls_trust certificate content tell smtp worker dns dns_answer dns_ares dns_config dns_dane \
 	dns_route probe
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))

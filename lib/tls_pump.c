@@ -14,6 +14,8 @@ void tls_pump_open(struct tls_pump *p, br_ssl_engine_context *engine, int in, in
   p->in = in;
   p->out = out;
   p->self_timed = false;
+  p->receive = NULL;
+  p->send = NULL;
   p->end = TLS_OPEN;
   p->error = 0;
   p->raw_start = p->raw_end = 0;
@@ -43,7 +45,8 @@ static int send_record(struct tls_pump *p, int64_t deadline)
   size_t len;
   const unsigned char *record = br_ssl_engine_sendrec_buf(p->engine, &len);
 
-  if (io_write_all(p->out, record, len, deadline) < 0) {
+  if ((p->send ? p->send(p->arg, record, len, deadline)
+               : io_write_all(p->out, record, len, deadline)) < 0) {
     /* A peer that said close_notify need not be there for the answer (RFC 5246 7.2.1). */
     if (p->engine->shutdown_recv) {
       return stop(p, TLS_CLOSED, BR_ERR_OK);
@@ -60,6 +63,9 @@ static ssize_t fill(struct tls_pump *p, int64_t deadline)
 {
   ssize_t n;
 
+  if (p->receive) {
+    return p->receive(p->arg, p->raw, sizeof p->raw, deadline);
+  }
   if (p->self_timed) {
     n = read(p->in, p->raw, sizeof p->raw);
     if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {

@@ -30,13 +30,18 @@ struct tls_pump {
   br_ssl_engine_context *engine;
   int in, out;
   bool self_timed; /* a read of `in` ends by itself after a moment (SO_RCVTIMEO): poll() is saved */
+  /* For a caller that must hear others while it waits: used instead of io_read() and
+   * io_write_all() on the descriptors, with the same promises. */
+  ssize_t (*receive)(void *arg, void *data, size_t len, int64_t deadline);
+  int (*send)(void *arg, const void *data, size_t len, int64_t deadline);
+  void *arg;
   enum tls_end end;
   int error;
   size_t raw_start, raw_end; /* of what was read and not yet given to the engine */
   unsigned char raw[TLS_RAW_SIZE];
 };
 
-/* engine is ready (reset). The descriptors stay the caller's. */
+/* engine is ready (reset). The descriptors stay the caller's. receive and send may be set after. */
 void tls_pump_open(struct tls_pump *p, br_ssl_engine_context *engine, int in, int out);
 
 /* 0 when the handshake is over and all of it is sent, else -1. */

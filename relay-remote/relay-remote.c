@@ -14,6 +14,7 @@
 #include "probe.h"
 #include "report.h"
 #include "seqpacket.h"
+#include "tls_trust.h"
 #include "work.h"
 #include "worker.h"
 
@@ -237,6 +238,17 @@ static void check_control(enum control_result result)
   }
 }
 
+static void load_trust(void)
+{
+  enum control_result result = tls_trust_load();
+
+  check_control(result);
+  if (result == CONTROL_MISSING) {
+    report_warning("there is no " TLS_TRUST_SYSTEM ": no certificate will verify without "
+                   "control/tlsca");
+  }
+}
+
 int main(int argc, char **argv)
 {
   static const struct option options[] = {
@@ -267,6 +279,7 @@ int main(int argc, char **argv)
     die("enter the relay's directory");
   }
   check_control(dns_config_read(&config));
+  load_trust();
   if (domain) {
     return probe_domain(domain, &config);
   }
