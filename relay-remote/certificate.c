@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
   DER_BOOLEAN = 0x01,
@@ -61,45 +60,29 @@ static int der_expect(struct der *in, unsigned wanted, struct der *content, stru
   return der_take(in, &tag, content, whole) == 0 && tag == wanted ? 0 : -1;
 }
 
-static int two_digits(const unsigned char *s)
+/*
+ * RFC 5280 4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, nothing else. The date
+ * only: it is for people, and libc's calendar would open files.
+ */
+static int take_date(struct der *in, char out[CERTIFICATE_DATE_SIZE])
 {
-  return s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' ? -1
-                                                             : (s[0] - '0') * 10 + s[1] - '0';
-}
-
-/* RFC 5280 4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, nothing else. */
-static int take_time(struct der *in, int64_t *out)
-{
+  const char *century, *s;
   struct der text;
-  struct tm tm = {0};
   unsigned tag;
-  int parts[7];
-  size_t skip;
 
   if (der_take(in, &tag, &text, NULL) == -1 ||
-      (tag != DER_UTC_TIME && tag != DER_GENERALIZED_TIME)) {
+      (tag != DER_UTC_TIME && tag != DER_GENERALIZED_TIME) ||
+      text.len != (tag == DER_UTC_TIME ? 13 : 15) || text.data[text.len - 1] != 'Z' ||
+      scan_digits((const char *)text.data, text.len) != text.len - 1) {
     return -1;
   }
-  skip = tag == DER_UTC_TIME ? 1 : 0;
-  if (text.len != 15 - 2 * skip || text.data[text.len - 1] != 'Z') {
-    return -1;
+  s = (const char *)text.data;
+  century = s[0] < '5' ? "20" : "19";
+  if (tag == DER_GENERALIZED_TIME) {
+    century = s;
+    s += 2;
   }
-  for (size_t i = skip; i < 7; i++) {
-    parts[i] = two_digits(text.data + 2 * (i - skip));
-    if (parts[i] == -1) {
-      return -1;
-    }
-  }
-  if (skip) {
-    parts[0] = parts[1] < 50 ? 20 : 19;
-  }
-  tm.tm_year = parts[0] * 100 + parts[1] - 1900;
-  tm.tm_mon = parts[2] - 1;
-  tm.tm_mday = parts[3];
-  tm.tm_hour = parts[4];
-  tm.tm_min = parts[5];
-  tm.tm_sec = parts[6];
-  *out = timegm(&tm);
+  snprintf(out, CERTIFICATE_DATE_SIZE, "%.2s%.2s-%.2s-%.2s", century, s, s + 2, s + 4);
   return 0;
 }
 
@@ -167,7 +150,7 @@ int certificate_read(const unsigned char *data, size_t len, struct certificate *
       der_expect(&tbs, DER_SEQUENCE, &skipped, NULL) == -1 ||              /* the algorithm */
       der_expect(&tbs, DER_SEQUENCE, &skipped, &c->issuer) == -1 ||
       der_expect(&tbs, DER_SEQUENCE, &validity, NULL) == -1 ||
-      take_time(&validity, &c->not_before) == -1 || take_time(&validity, &c->not_after) == -1 ||
+      take_date(&validity, c->not_before) == -1 || take_date(&validity, c->not_after) == -1 ||
       der_expect(&tbs, DER_SEQUENCE, &skipped, &c->subject) == -1 ||
       der_expect(&tbs, DER_SEQUENCE, &skipped, &c->key) == -1 || take_extensions(&tbs, c) == -1) {
     return -1;

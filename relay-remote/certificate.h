@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /*
  * The parts of an X.509 certificate (RFC 5280 4.1) that BearSSL does not hand
@@ -16,11 +15,13 @@ struct der {
   size_t len;
 };
 
+#define CERTIFICATE_DATE_SIZE 11
+
 struct certificate {
   struct der whole;
   struct der key;     /* SubjectPublicKeyInfo */
   struct der issuer, subject; /* Name */
-  int64_t not_before, not_after; /* seconds since 1970 */
+  char not_before[CERTIFICATE_DATE_SIZE], not_after[CERTIFICATE_DATE_SIZE]; /* "2026-11-25", UTC */
   struct der alt_names;  /* the list of subjectAltName, empty without one */
   bool name_constraints; /* it has them, critical or not */
 };

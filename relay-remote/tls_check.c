@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define RSA_BYTES_MIN 256 /* 2048 bits */
 
@@ -163,9 +162,7 @@ static unsigned validate(struct tls_check *c, const br_x509_trust_anchor *anchor
 static unsigned explain(struct tls_check *c, unsigned error)
 {
   struct certificate leaf;
-  char issuer[80], words[TLS_ERROR_SIZE], date[32] = "";
-  struct tm tm;
-  time_t end;
+  char issuer[80], words[TLS_ERROR_SIZE];
 
   if (read_certificate(c, 0, &leaf) == -1) {
     return refuse(c, error, "its certificate is malformed");
@@ -175,12 +172,8 @@ static unsigned explain(struct tls_check *c, unsigned error)
     return refuse(c, error, "no trusted authority has signed its certificate (issuer \"%s\")", issuer);
   }
   if (error == BR_ERR_X509_EXPIRED) {
-    end = (time_t)leaf.not_after;
-    if (gmtime_r(&end, &tm)) {
-      strftime(date, sizeof(date), "%Y-%m-%d", &tm);
-    }
     return refuse(c, error, "its certificate, or one of the chain, has expired or is not yet valid "
-                  "(the first is good until %s)", date);
+                  "(the first is good until %s)", leaf.not_after);
   }
   if (error == BR_ERR_X509_WEAK_PUBLIC_KEY) {
     return refuse(c, error, "an RSA key of its chain has less than 2048 bits");

@@ -146,6 +146,7 @@ _Noreturn void worker_run(int channel)
     loglines_flush(&s->log);
     tell_no_session(s, &outcome);
   }
+  wire_close(&s->wire);
   loglines_flush(&s->log);
   _exit(EXIT_OK);
 }

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 from netstring import fields, ns as put
 
@@ -82,12 +83,12 @@ class Worker:
         self.sock, self.pid, self.token = sock, pid, 0
         self.dot_told = False
 
-    def open(self, hosts, helo="relay.example", source4="", source6="", tls=None, **timeouts):
+    def open(self, hosts, name="relay.example", source4="", source6="", tls=None, **timeouts):
         """tls: a demand (kind, sni, names, reason, pins, session) for each host (lib/work_tls.h)."""
         t = dict(TIMEOUTS, **timeouts)
         tls = [x for demand in tls or [("m", "", "", "", "", "")] * len(hosts) for x in demand]
         flat = [x for h in hosts for x in h]
-        send(self.sock, put("O", helo, source4, source6, *t.values(), len(hosts), *flat, *tls))
+        send(self.sock, put("O", name, source4, source6, *t.values(), len(hosts), *flat, *tls))
         return self
 
     def opened(self, timeout=20):
@@ -166,14 +167,15 @@ class Remote:
         got = receive(self.sock)
         assert got and got[0] == [b"Q"] and got[1] is not None, got
         self.resolver = socket.socket(fileno=got[1])
-        self.tokens = 0
+        self.tokens, self.lock = 0, threading.Lock()
 
     def worker(self):
-        self.tokens += 1
-        send(self.sock, put("W", self.tokens))
-        f, fd = receive(self.sock)
-        assert f[0] == b"W", f
-        assert int(f[1]) == self.tokens
+        with self.lock:
+            self.tokens += 1
+            send(self.sock, put("W", self.tokens))
+            f, fd = receive(self.sock)
+            assert f[0] == b"W", f
+            assert int(f[1]) == self.tokens
         return Worker(socket.socket(fileno=fd), int(f[2]))
 
     def ask(self, name, kind="m", timeout=30, port=25):
