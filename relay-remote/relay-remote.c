@@ -49,7 +49,7 @@ _Noreturn static void usage(int status)
           "       relay-remote [-d DIRECTORY] --check DOMAIN\n"
           "The SMTP client of relay, started by relay-start with relay-send on fd 7.\n"
           "  -d DIRECTORY     the relay's directory, which holds control/\n"
-          "  --check DOMAIN   print the MXs of DOMAIN, their addresses and greetings\n"
+          "  --check DOMAIN   print the MXs of DOMAIN, their addresses, greetings and TLS\n"
           "  --help           this text\n");
   exit(status);
 }
@@ -255,6 +255,7 @@ int main(int argc, char **argv)
     {"check", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL, *domain = NULL;
   static struct dns_config config;
+  struct tlspolicies policies;
   int c;
 
   report_program("relay-remote");
@@ -281,7 +282,9 @@ int main(int argc, char **argv)
   check_control(dns_config_read(&config));
   load_trust();
   if (domain) {
-    return probe_domain(domain, &config);
+    tlspolicy_init(&policies);
+    check_control(tlspolicy_read(&policies));
+    return probe_domain(domain, &config, &policies);
   }
   drop_raise_nofile();
   if (io_reserve_standard_fds() == -1 || io_set_cloexec(CONTROL_FD) == -1 || drop_hide() == -1) {

@@ -343,6 +343,13 @@ static unsigned decide(struct tls_check *c)
                                    : check_dane(c);
 }
 
+bool tls_check_again(struct tls_check *c, const struct work_tls *demand)
+{
+  c->demand = demand;
+  c->reason[0] = 0;
+  return c->key && decide(c) == 0;
+}
+
 static unsigned end_chain(const br_x509_class **ctx)
 {
   struct tls_check *c = self(ctx);

@@ -47,6 +47,9 @@ struct tls_check {
 
 void tls_check_init(struct tls_check *c, const struct work_tls *demand);
 
+/* After a chain has come: does it fulfil another demand? Else reason says why not. */
+bool tls_check_again(struct tls_check *c, const struct work_tls *demand);
+
 /* "none", "ca", "fingerprint", "dane-ta", "dane-ee". */
 const char *tls_verified_name(enum tls_verified v);
 
