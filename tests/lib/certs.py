@@ -79,3 +79,7 @@ class Certificate:
         digest = {0: lambda x: x, 1: lambda x: hashlib.sha256(x).digest(),
                   2: lambda x: hashlib.sha512(x).digest()}[matching](what)
         return bytes([usage, selector, matching]) + digest
+
+    def fingerprint(self):
+        """As openssl prints it, with colons."""
+        return openssl("x509", "-in", self.path, "-noout", "-fingerprint", "-sha256").decode().split("=")[1].strip()
