@@ -238,17 +238,6 @@ static void check_control(enum control_result result)
   }
 }
 
-static void load_trust(void)
-{
-  enum control_result result = tls_trust_load();
-
-  check_control(result);
-  if (result == CONTROL_MISSING) {
-    report_warning("there is no " TLS_TRUST_SYSTEM ": no certificate will verify without "
-                   "control/tlsca");
-  }
-}
-
 int main(int argc, char **argv)
 {
   static const struct option options[] = {
@@ -280,7 +269,7 @@ int main(int argc, char **argv)
     die("enter the relay's directory");
   }
   check_control(dns_config_read(&config));
-  load_trust();
+  check_control(tls_trust_load());
   if (domain) {
     tlspolicy_init(&policies);
     check_control(tlspolicy_read(&policies));
