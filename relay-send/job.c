@@ -213,15 +213,9 @@ bool job_start(struct lane *lane)
   return true;
 }
 
-void job_hosts(const struct job *job, struct work_open *open, struct work_tls tls[WORK_HOSTS_MAX],
-               uint8_t ranks[WORK_HOSTS_MAX])
+struct domain *job_domain(const struct job *job)
 {
-  const struct domain *d = LIST_ITEM(job->rcpts.next, struct rcpt, link)->domain;
-
-  if (d->route) {
-    route_fill(d->route, open, ranks);
-    route_demands(d->route, &sched.settings.tlspolicy, d->name, tls);
-  }
+  return LIST_ITEM(job->rcpts.next, struct rcpt, link)->domain;
 }
 
 void job_progress(struct job *job)

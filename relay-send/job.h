@@ -3,8 +3,8 @@
 
 #include "message.h"
 #include "work.h"
-#include "work_tls.h"
 
+struct domain;
 struct lane;
 struct worker;
 
@@ -51,8 +51,8 @@ void job_fetched(uint64_t serial, int fd, const char *text);
 
 /* The worker's channel is there: J goes out when the fd is there too. */
 void job_progress(struct job *job);
-void job_hosts(const struct job *job, struct work_open *open, struct work_tls tls[WORK_HOSTS_MAX],
-               uint8_t ranks[WORK_HOSTS_MAX]);
+/* Of its first recipient: the one that the connection is made for. */
+struct domain *job_domain(const struct job *job);
 
 /* From the worker. -1: it is not an answer to this job. */
 int job_outcome(struct job *job, const struct outcome *outcome);

@@ -373,26 +373,9 @@ static void closed(struct channel *c)
 
 static void send_open(struct worker *w)
 {
-  static struct work_tls tls[WORK_HOSTS_MAX];
   struct buf b = BUF_INIT(SEQPACKET_MAX);
-  bool failed;
 
-  w->hosts = memory_get(sizeof *w->hosts);
-  memcpy(w->hosts->helo, sched.settings.helo, sizeof w->hosts->helo);
-  w->hosts->timeouts = sched.settings.timeouts;
-  /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
-   * on its way to one that is leaving. */
-  w->hosts->timeouts.idle += 60;
-  job_hosts(w->job, w->hosts, tls, w->ranks);
-  failed = work_put_open(&b, w->hosts) == -1;
-  for (uint32_t i = 0; i < w->hosts->host_count; i++) {
-    w->demands[i] = tlspolicy_digest(&tls[i]);
-    tls_memory_recall(w->demands[i], &w->hosts->hosts[i], &tls[i]);
-    failed = failed || work_put_tls(&b, &tls[i]) == -1;
-  }
-  if (failed) {
-    memory_out();
-  }
+  worker_put_open(w, &b);
   send_to(w, &b, -1);
   buf_free(&b);
 }

@@ -57,6 +57,7 @@ bool worker_serves(const struct worker *w, const struct route *route);
 enum worker_room worker_room(struct lane *lane);
 void worker_request(struct lane *lane, struct job *job); /* a new connection for this job */
 void worker_take(struct worker *w, struct job *job);     /* an idle one */
+void worker_put_open(struct worker *w, struct buf *b); /* O, of a worker that has just arrived */
 bool worker_opened(const struct worker *w);
 void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd is worker.c's */
 
