@@ -2,6 +2,7 @@
 #include "tls_trust.h"
 
 #include "buf.h"
+#include "tls_engine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,14 +96,15 @@ static enum control_result take_certificate(struct loading *l)
 {
   static struct tls_anchor made;
   unsigned error = tls_anchor_make(&made, (const unsigned char *)l->der.data, l->der.len);
+  char words[TLS_ERROR_SIZE];
 
   l->number++;
   if (error && !l->strict) {
     return CONTROL_OK; /* of the system's, one with a key of a kind that BearSSL has not */
   }
   if (error) {
-    return control_fail("tlsca", 0, "certificate %u cannot be used (BearSSL error %u)", l->number,
-                        error);
+    tls_error_text((int)error, words);
+    return control_fail("tlsca", 0, "certificate %u cannot be used: %s", l->number, words);
   }
   if (anchor_count == ANCHORS_MAX) {
     return control_fail("tlsca", 0, "more than %d certificates", ANCHORS_MAX);
@@ -123,7 +125,7 @@ static enum control_result take_pem(struct loading *l, const char *text, size_t 
 {
   br_pem_decoder_context pem;
   enum control_result result = CONTROL_OK;
-  bool wanted = false;
+  bool wanted = false, open_object = false;
   size_t used;
 
   br_pem_decoder_init(&pem);
@@ -134,10 +136,12 @@ static enum control_result take_pem(struct loading *l, const char *text, size_t 
     switch (br_pem_decoder_event(&pem)) {
     case BR_PEM_BEGIN_OBJ:
       wanted = strcmp(br_pem_decoder_name(&pem), "CERTIFICATE") == 0;
+      open_object = true;
       buf_reset(&l->der);
       br_pem_decoder_setdest(&pem, wanted ? collect : NULL, l);
       break;
     case BR_PEM_END_OBJ:
+      open_object = false;
       result = wanted ? take_certificate(l) : CONTROL_OK;
       break;
     case BR_PEM_ERROR:
@@ -145,6 +149,9 @@ static enum control_result take_pem(struct loading *l, const char *text, size_t 
     default:
       break;
     }
+  }
+  if (result == CONTROL_OK && open_object) {
+    return control_fail("tlsca", 0, "it ends within certificate %u", l->number + 1);
   }
   return result;
 }

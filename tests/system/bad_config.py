@@ -15,6 +15,7 @@ from badmx import BadMX
 from relaytest import run, wait_for
 
 LONG = "x" * 1001
+PEM = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
 # program: control file, contents, the line that must be named (0: the file as a whole)
 AT_START = {
     "relay-queue": [
@@ -31,10 +32,14 @@ AT_START = {
         ("smtproutes", "# ok\nok.test:host.test:25\nbad.test", 3), ("smtproutes", "x.test:host.test:70000", 1),
         ("smtproutes", "x.test:host.test\nx.test:other.test", 2), ("smtproutes", "x.test:[192.0.2]:25", 1),
         ("smtproutes", "ok.test:host.test\n" + LONG, 2), ("smtproutes", "a b:host.test", 1),
-        ("sites", "one", 1), ("sites", "\x00", 1), ("doublebounceto", "nobody", 1)],
+        ("sites", "one", 1), ("sites", "\x00", 1), ("doublebounceto", "nobody", 1),
+        ("tlspolicy", "# x\nok.test:may\nx.test:sometimes", 3), ("tlspolicy", "x.test:fingerprint:12", 1),
+        ("tlspolicy", "x.test:verify\nx.test:may", 2), ("tlspolicy", "x.test:verify:a b", 1)],
     "relay-remote": [
         ("resolver", "127.0.0.1\nlocalhost", 2), ("resolver", "127.0.0.1:99999", 1), ("ipme", "192.0.2.300", 1),
-        ("mxlocal", "127.0.0.0/33", 1), ("mxlocal", "# x\n\nall", 3)],
+        ("mxlocal", "127.0.0.0/33", 1), ("mxlocal", "# x\n\nall", 3),
+        ("tlsca", "no certificate", 0), ("tlsca", PEM % "MAA=", 0), ("tlsca", PEM % "!", 0),
+        ("tlsca", (PEM % "MAA=")[:40], 0)],
     "relay-bounce": [
         ("bouncefrom", "a b", 1), ("bouncehost", "-", 1), ("doublebounceto", "nobody", 1),
         ("bouncemaxbytes", "lots", 1), ("bouncetext", "ok\n\xff", 2), ("bouncetext", "l\n" * 1000, None),
