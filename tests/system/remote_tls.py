@@ -265,6 +265,42 @@ def content(remote, certs, of):
             wrong(f"ends at {stage}", f"{found} {end}")
 
 
+def ends(remote, certs, of):
+    """A kept connection that is dead is nobody's failure; a worker without relay-send ends, in the
+    middle of a handshake, too."""
+    mx = TlsMX({"mail": [b"250 ok\r\n", CLOSE]}, of("good"))
+    w = remote.worker().open([(NAME, "127.0.0.1", mx.port)], tls=[demand("encrypt", certs["good"], certs)])
+    w.opened()
+    m = Message(["a@b.example"], CONTENT)
+    w.deliver(m)
+    found, end = w.deliver(m)
+    if found or not end["stale"] or end["keep"]:
+        wrong("a dead kept connection", f"{found} {end}")
+    mx = TlsMX({"handshake": lambda c: time.sleep(600)}, of("good"))
+    w = remote.worker().open([(NAME, "127.0.0.1", mx.port)], tls=[demand("may", certs["good"], certs)], helo=60)
+    for _ in range(100):
+        if mx.hellos:
+            break
+        time.sleep(0.05)
+    w.start(m)
+    w.cancel()
+    opened = w.opened(10)
+    if opened is None or opened[0] != "N" or opened[1]["stage"] == "t" or "cancelled" not in opened[1]["reply"]:
+        wrong("cancelled in the handshake", opened)
+    w = remote.worker().open([(NAME, "127.0.0.1", mx.port)], tls=[demand("may", certs["good"], certs)], helo=60)
+    for _ in range(100):
+        if len(mx.hellos) > 1:
+            break
+        time.sleep(0.05)
+    w.close()
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{w.pid}"):
+            break
+        time.sleep(0.05)
+    else:
+        wrong("a worker without relay-send", "goes on in the handshake")
+
+
 def main():
     certs = make_certificates()
     remote = Remote(PROGRAM, control={"tlsca": certs["root"].path.read_text()})
@@ -273,7 +309,7 @@ def main():
             for name, (verdicts, words) in CERTIFICATES.items() for kind, wanted in zip(DEMANDS, verdicts)]
     jobs += [(run_broken, remote, certs, special, of, name, kind) for name in BROKEN for kind in DEMANDS if kind not in ("key", "dane-ta")]
     run_all(jobs)
-    for f in (resumption, randomness, fallbacks, content):
+    for f in (resumption, randomness, fallbacks, content, ends):
         f(remote, certs, of)
     for warning in (x for x in remote.log().splitlines() if x.startswith("relay-remote:")):
         wrong("log", warning)
