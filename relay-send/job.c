@@ -112,7 +112,11 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
   if (d->state != DOMAIN_OK || d->site != r->domain->site || hold_covers(other)) {
     return false;
   }
-  return w ? worker_serves(w, d->route) : route_joins(d->route, r->domain->route);
+  /* On a new connection: a domain that goes to the same host first. */
+  const struct route_host *first = r->domain->route->hosts;
+  return w ? worker_serves(w, d->route)
+           : route_rank(d->route, &first->ip, first->port, first->tls) == 0 &&
+               route_joins(d->route, r->domain->route);
 }
 
 static uint32_t collect(struct job *job, struct rcpt *r, const struct worker *w)
@@ -450,20 +454,17 @@ void job_end(struct job *job, const struct work_end *end)
 
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
-  struct lane *lane = job->lane;
-  struct list_node *node;
-
   if (outcome->stage == STAGE_TLS) {
-    /* Somebody answers; it is these domains that ask more of him than he gives. */
-    for (node = job->rcpts.next; node != &job->rcpts; node = node->next) {
+    /* Somebody answers; it is these domains that ask more. */
+    for (struct list_node *node = job->rcpts.next; node != &job->rcpts; node = node->next) {
       domain_tls_failed(LIST_ITEM(node, struct rcpt, link)->domain, outcome);
     }
     put_back(job);
     job_free(job);
     return;
   }
-  lane_failed(lane, outcome);
-  if (lane->site->shared) {
+  lane_failed(job->lane, outcome);
+  if (job->lane->site->shared) {
     decide_rest(job, outcome);
   } else {
     put_back(job);

@@ -241,24 +241,54 @@ int route_rank(const struct route *route, const struct ip *ip, int port, uint64_
   return -1;
 }
 
-/* A domain that goes to the same host first, and demands the same TLS wherever it ends. */
-bool route_joins(const struct route *mail, const struct route *with)
+/* Is the same demanded of all of its hosts? */
+static bool is_uniform(const struct route *route)
 {
-  for (uint32_t i = 0; i < with->count && i < WORK_HOSTS_MAX; i++) {
-    const struct route_host *h = &with->hosts[i];
-    int rank = route_rank(mail, &h->ip, h->port, h->tls);
-    if (rank < 0 || (i == 0 && rank != 0)) {
+  for (uint32_t i = 1; i < route->count; i++) {
+    if (route->hosts[i].tls != route->hosts[0].tls) {
       return false;
     }
   }
   return true;
 }
 
-void route_demands(const struct route *route, const struct tlspolicies *policies,
-                   const char *domain, struct work_tls tls[WORK_HOSTS_MAX])
+bool route_joins(const struct route *mail, const struct route *with)
 {
-  for (uint32_t i = 0; i < route->count && i < WORK_HOSTS_MAX; i++) {
-    demand_of(route, i, policies, domain, &tls[i]);
+  if (mail->hosts[0].tls == with->hosts[0].tls && is_uniform(mail) && is_uniform(with)) {
+    return true;
+  }
+  for (uint32_t i = 0; i < with->count; i++) {
+    if (route_rank(mail, &with->hosts[i].ip, with->hosts[i].port, with->hosts[i].tls) < 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Found again by what they are, not by their place: open may have some of the route only. */
+static uint32_t find_host(const struct route *route, const struct work_host *host)
+{
+  uint32_t i = 0;
+
+  while (i < route->count &&
+         (route->hosts[i].port != host->port || !ip_equal(&route->hosts[i].ip, &host->ip) ||
+          strcmp(route->names + route->hosts[i].name, host->name) != 0)) {
+    i++;
+  }
+  return i;
+}
+
+void route_demands(const struct route *route, const struct tlspolicies *policies,
+                   const char *domain, const struct work_open *open,
+                   struct work_tls tls[WORK_HOSTS_MAX])
+{
+  for (uint32_t n = 0; n < open->host_count; n++) {
+    uint32_t i = find_host(route, &open->hosts[n]);
+    if (i < route->count) {
+      demand_of(route, i, policies, domain, &tls[n]);
+    } else {
+      tls[n] = (struct work_tls){.kind = TLS_BARRED, .reason = "it is not a host of this domain"};
+    }
   }
 }
 

@@ -62,12 +62,16 @@ void route_police(struct route *route, const struct tlspolicies *policies, const
  */
 int route_rank(const struct route *route, const struct ip *ip, int port, uint64_t tls);
 
-/* May mail with the route mail go along on a connection that is opened for with? */
+/*
+ * May mail with the route mail, as far as TLS goes, go along on a connection
+ * that is opened for with? Wherever that ends, what mail demands was demanded.
+ */
 bool route_joins(const struct route *mail, const struct route *with);
 
-/* The demands themselves, of the hosts of route_fill(). */
+/* The demands themselves, of the hosts that route_fill() has put into open. */
 void route_demands(const struct route *route, const struct tlspolicies *policies,
-                   const char *domain, struct work_tls tls[WORK_HOSTS_MAX]);
+                   const char *domain, const struct work_open *open,
+                   struct work_tls tls[WORK_HOSTS_MAX]);
 
 /* The first WORK_HOSTS_MAX hosts, and their ranks. */
 void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);

@@ -31,7 +31,7 @@ void worker_put_open(struct worker *w, struct buf *b)
   w->hosts->timeouts.idle += 60;
   if (d->route) {
     route_fill(d->route, w->hosts, w->ranks);
-    route_demands(d->route, &sched.settings.tlspolicy, d->name, tls);
+    route_demands(d->route, &sched.settings.tlspolicy, d->name, w->hosts, tls);
   }
   for (uint32_t i = 0; i < w->hosts->host_count; i++) {
     w->demands[i] = tlspolicy_digest(&tls[i]);

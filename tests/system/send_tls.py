@@ -70,6 +70,22 @@ def check_sharing(test):
     test.equal(deliver(send, "u@c.test", "u@x.test", "u@b.test"), 0, "and again over the three that are kept")
 
 
+def check_second_host(test):
+    """A message to two domains opens one connection only if both demand the same of every host."""
+    records = b"\x03\x01\x01" + bytes(32)
+    for status, count in (("n", 1), ("r", 2)):
+        send = start(test, ["b.test:dane"], timeoutidle="1")
+        send.resolve = lambda name, s=status: (
+            "o", 300, "", [(10, "mx1.test", "n", "", ""), (20, "mx2.test", s, "mx2.test" if s == "r" else "",
+                                                          records if s == "r" else "")],
+            [(0, "127.0.0.1"), (1, "127.0.0.2")])
+        for domain in "ab":
+            deliver(send, f"u@{domain}.test")
+        idle_end(send)
+        test.equal(deliver(send, "u@a.test", "u@b.test"), count,
+                   f"connections where the backup MX has {'' if status == 'r' else 'no '}TLSA records for one domain")
+
+
 def check_memory(test):
     send = start(test, ["e.test:encrypt", "v.test:verify"], timeoutidle="1")
     replies = []
@@ -195,7 +211,7 @@ def check_start(test):
 
 
 def main(test):
-    for check in (check_demands, check_sharing, check_memory, check_failure, check_expiry, check_hup, check_dane,
+    for check in (check_demands, check_sharing, check_second_host, check_memory, check_failure, check_expiry, check_hup, check_dane,
                   check_start):
         check(test)
 
