@@ -1,7 +1,8 @@
 # relay: everything is built under $(O), nothing in the source tree.
 #   make            all programs            make check    unit tests
 #   make install    users, directories, /usr/local (see conf-*)
-#   make bench      every experiment of bench/        make clean
+#   make bench      every experiment of bench/        make tools    what they need: bench/*.c
+#   make clean
 # Variants: make O=build/asan CFLAGS_EXTRA='-fsanitize=address,undefined' MUSL=no
 #           make O=build/clang CC=clang
 
@@ -18,7 +19,7 @@ LIB = address bounce buf channel clock confine control control_lookup ctl dispat
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
-SMTPD = command data dialogue hatch input policy receive received reply rules submit
+SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
@@ -40,7 +41,7 @@ PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
 ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
-.PHONY: all check fuzz bench soak install clean
+.PHONY: all check fuzz tools bench soak install clean
 all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
 
 # What conf-users and conf-groups say, for relay-start.
@@ -80,13 +81,15 @@ $(B)/relay-conf: relay-send/relay-conf.sh
 # half the cost of glibc's. Debian's libcdb.a is a glibc build: musl_compat.c.
 ifeq ($(MUSL),yes)
 SMTPD_CC = musl-gcc
-SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE
+SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE -ffunction-sections -fdata-sections
 SMTPD_OBJ = $(O)/musl
-SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o
+SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o $(O)/musl/lib/musl_arena.o
+SMTPD_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -Wl,-z,noseparate-code,-z,norelro,--gc-sections,-u,getopt
 $(O)/musl/lib/musl_strings.o: SMTPD_CFLAGS += -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns
 else
 SMTPD_CC = $(CC)
 SMTPD_CFLAGS =
+SMTPD_LDFLAGS =
 SMTPD_OBJ = $(O)
 endif
 # A sanitizer's runtime is a shared library.
@@ -98,10 +101,14 @@ $(O)/musl/%.o: %.c $(O)/users.h
 
 SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
 SMTPD_LIB = $(filter-out channel loop heap hash tlspolicy,$(LIB))
-$(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
-		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
+# Last in memory are the objects with the large arrays: what every session touches is in few pages.
+# -u getopt: libc's part of it does not come behind them.
+SMTPD_LAST = $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
+$(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) \
+		$(SMTPD_EXTRA) $(SMTPD_LAST)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ $(SMTPD_STATIC_LIBS)
+	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_LDFLAGS) $(SMTPD_STATIC) -o $@ \
+	  $(filter-out $(SMTPD_LAST),$^) -lc $(SMTPD_LAST) $(SMTPD_STATIC_LIBS)
 
 # --- tests
 
@@ -127,7 +134,14 @@ fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 	  $(O)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=$(O)/fuzz/ \
 	    $(O)/corpus/$$t tests/fuzz/corpus/$${t%_fuzz} || exit 1; done
 
-bench: all
+# The tools of bench/ that Debian does not have; not installed.
+TOOLS = tarpit load queue_rate
+tools: $(TOOLS:%=$(O)/tools/%)
+$(O)/tools.a: $(O)/bench/tool.o $(O)/bench/tarpit_session.o $(O)/bench/load_session.o
+$(TOOLS:%=$(O)/tools/%): $(O)/tools/%: $(O)/bench/%.o $(O)/tools.a $(O)/lib.a
+	$(LINK) -lpthread
+
+bench: all tools
 	bench/run
 
 SOAK_MINUTES = 60

@@ -123,22 +123,35 @@ static void leave_host(struct session *s, bool politely)
   wire_close(&s->wire);
 }
 
-/* Connection, banner, EHLO. */
+/* The connection alone. A source that this host cannot use is nobody's fault but ours. */
 static int reach_host(struct session *s, const struct work_host *host, struct outcome *o)
 {
   const struct ip *source = host->ip.family == AF_INET ? &s->open.source4 : &s->open.source6;
-  int error;
+  char from[IP_TEXT_SIZE];
+  int result, error;
 
-  if (wire_connect(&s->wire, source, &host->ip, host->port,
-                   deadline_in(s->open.timeouts.connect)) == -1) {
-    error = errno;
-    loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d failed: %s", host->name,
-                    s->ip_text, host->port, strerror(error));
+  ip_format(source, from);
+  result = wire_connect(&s->wire, source, &host->ip, host->port,
+                        deadline_in(s->open.timeouts.connect));
+  error = errno;
+  loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d%s%s%s%s%s", host->name, s->ip_text,
+                  host->port, *from ? " source=" : "", from, result == 0 ? "" : " failed: ",
+                  result == WIRE_NO_SOURCE ? "source: " : "", result == 0 ? "" : strerror(error));
+  if (result == WIRE_NO_SOURCE) {
+    judge_local(o, STAGE_NONE, "4.3.5", "this host cannot use the source address %s: %s", from,
+                strerror(error));
+  } else if (result < 0) {
     judge_trouble(o, STAGE_CONNECT, error);
+  }
+  return result;
+}
+
+/* Connection, banner, EHLO. */
+static int meet_host(struct session *s, const struct work_host *host, struct outcome *o)
+{
+  if (reach_host(s, host, o) < 0) {
     return -1;
   }
-  loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d", host->name, s->ip_text,
-                  host->port);
   if (greet(s, o) == 0) {
     return 0;
   }
@@ -157,7 +170,7 @@ static int try_host(struct session *s, uint32_t which, struct outcome *o)
     starttls_barred(s, demand, o);
     return -1;
   }
-  if (reach_host(s, host, o) == -1) {
+  if (meet_host(s, host, o) == -1) {
     return -1;
   }
   switch (session_starttls(s, demand, o)) {
@@ -165,7 +178,7 @@ static int try_host(struct session *s, uint32_t which, struct outcome *o)
     return 0;
   case STARTTLS_BROKEN:
     leave_host(s, false);
-    return reach_host(s, host, o);
+    return meet_host(s, host, o);
   case STARTTLS_FAILED:
     break;
   }
@@ -176,7 +189,10 @@ static int try_host(struct session *s, uint32_t which, struct outcome *o)
 /* How far the stages of connecting have gone, to tell of the best try. */
 static int progress(const struct outcome *o)
 {
-  return o->stage == STAGE_TLS ? 3 : o->stage == STAGE_HELO ? 2 : o->stage == STAGE_BANNER ? 1 : 0;
+  return o->stage == STAGE_TLS    ? 4
+         : o->stage == STAGE_HELO   ? 3
+         : o->stage == STAGE_BANNER ? 2
+                                    : o->stage == STAGE_CONNECT;
 }
 
 /* One outcome for all addresses: the one that came furthest, then what the others said. */

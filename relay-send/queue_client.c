@@ -107,6 +107,7 @@ void client_close(struct client *c)
   if (c->big[0]) {
     big_forget(c->queue, c->big);
   }
+  c->queue->memory -= c->memory;
   holder_leave(c->queue, c);
   channel_close(&c->channel);
   free(c);
@@ -129,6 +130,22 @@ static void hello(struct client *c, const struct intake_request *r)
   }
 }
 
+/* P. One budget over all, so that big messages in memory are bounded whoever sends them. */
+static void promise_memory(struct client *c, uint64_t bytes)
+{
+  struct queue *q = c->queue;
+
+  q->memory -= c->memory;
+  c->memory = 0;
+  if (bytes > q->config.through_bytes || bytes > q->config.through_memory - q->memory) {
+    client_answer(c, '-', 452, "4.3.1 too big to be kept in memory now", -1);
+    return;
+  }
+  q->memory += bytes;
+  c->memory = bytes;
+  client_answer(c, '+', 250, "", -1);
+}
+
 static void datagram(struct channel *channel, const char *data, size_t len, int passed_fd)
 {
   struct client *c = CONTAINER(channel, struct client, channel);
@@ -140,7 +157,7 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
     good = (passed_fd != -1) != (r.name[0] != '\0');
     good = good && (r.name[0] == '\0' || strcmp(r.name, c->big) == 0);
   } else if (good) {
-    good = passed_fd == -1 && (r.verb != 'H' || !c->inject);
+    good = passed_fd == -1 && (r.verb == 'B' || !c->inject);
   }
   if (!good) {
     if (passed_fd != -1) {
@@ -155,6 +172,9 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
     break;
   case 'B':
     big_open(c);
+    break;
+  case 'P':
+    promise_memory(c, r.content_len);
     break;
   default:
     submission_receive(c, &r, passed_fd);

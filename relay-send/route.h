@@ -73,7 +73,7 @@ void route_demands(const struct route *route, const struct tlspolicies *policies
                    const char *domain, const struct work_open *open,
                    struct work_tls tls[WORK_HOSTS_MAX]);
 
-/* The first WORK_HOSTS_MAX hosts, and their ranks. */
+/* The first WORK_HOSTS_MAX hosts that its source can reach, and their ranks. */
 void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);
 
 #endif

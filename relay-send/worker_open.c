@@ -1,6 +1,7 @@
 /* O: where a worker is to connect, and what is demanded of the connection. */
 #include "worker.h"
 
+#include "departure.h"
 #include "domain.h"
 #include "memory.h"
 #include "scheduler.h"
@@ -24,7 +25,7 @@ void worker_put_open(struct worker *w, struct buf *b)
   const struct domain *d = job_domain(w->job);
 
   w->hosts = memory_get(sizeof *w->hosts);
-  memcpy(w->hosts->helo, sched.settings.helo, sizeof w->hosts->helo);
+  departure_open(w);
   w->hosts->timeouts = sched.settings.timeouts;
   /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
    * on its way to one that is leaving. */

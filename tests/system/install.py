@@ -124,8 +124,8 @@ def greets(port):
 
 
 def recipes():
-    """The blocks of commands of README's "Five recipes"."""
-    text = (TOP / "README").read_text().split("Five recipes\n", 1)[1].split("\nRead on\n", 1)[0]
+    """The blocks of commands of README's "Recipes"."""
+    text = (TOP / "README").read_text().split("\nRecipes\n", 1)[1].split("\nRead on\n", 1)[0]
     blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.M)
     return [textwrap.dedent(b) for b in blocks if b.strip()]
 
@@ -133,7 +133,7 @@ def recipes():
 def check_recipes(test, tree, prefix, home, services, port):
     """As written, but for the directories, the id, and tests/run."""
     found = recipes()
-    test.equal(len(found), 5, "README has five recipes")
+    test.check(len(found) >= 5, "README has recipes", len(found))
     (home / "control/smtproutes").open("a").write("example.com:127.0.0.1:1\n")
     log = services / "send/log/main/current"
     run_program("svc", "-h", services / "send")
@@ -154,8 +154,8 @@ def check_recipes(test, tree, prefix, home, services, port):
                    (done.returncode, done.stdout[-500:], done.stderr))
         print(textwrap.indent(done.stdout[-2000:], "       "))
     wait_for(lambda: greets(port), "after the upgrade it greets again")
-    test.check(log.read_text().count("settings read=1") == 2 and "old settings stay" not in log.read_text(),
-               "the routes were taken", log.read_text())
+    test.check(log.read_text().count("settings read=1") >= 2 and "old settings stay" not in log.read_text(),
+               "routes and sources were taken", log.read_text())
 
 
 def main(test):
