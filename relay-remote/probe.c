@@ -6,6 +6,7 @@
 
 #include "certificate.h"
 #include "exits.h"
+#include "scan.h"
 #include "seqpacket.h"
 #include "session.h"
 #include "tls_client.h"
@@ -197,13 +198,16 @@ static bool probe_address(const struct probe *p, uint32_t i)
   return s->usable;
 }
 
-int probe_domain(const char *domain, const struct dns_config *config,
+int probe_domain(const char *as_typed, const struct dns_config *config,
                  const struct tlspolicies *policies)
 {
   static struct resolve_answer a;
+  char domain[256]; /* in lower case, as relay-send has it */
   const struct probe p = {.domain = domain, .config = config, .policies = policies, .answer = &a};
   uint32_t usable = 0;
 
+  snprintf(domain, sizeof(domain), "%s", as_typed);
+  scan_lowercase(domain, strlen(domain));
   if (dns_ask(config, domain, true, &a) == -1) {
     return EXIT_TEMPORARY;
   }
