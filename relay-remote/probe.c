@@ -6,6 +6,7 @@
 
 #include "certificate.h"
 #include "exits.h"
+#include "scan.h"
 #include "seqpacket.h"
 #include "session.h"
 #include "tls_client.h"
@@ -68,6 +69,13 @@ static const char *dane_words(enum dane_status status)
   return "not looked at: it has no name";
 }
 
+static void print_hex(const unsigned char *data, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    printf("%02x", data[i]);
+  }
+}
+
 static void print_tlsa(const struct resolve_answer *a, uint32_t host)
 {
   struct tlsa_set set;
@@ -81,9 +89,7 @@ static void print_tlsa(const struct resolve_answer *a, uint32_t host)
     const struct tlsa *t = &set.records[i];
     printf("    TLSA: _%d._tcp.%s %u %u %u ", PROBE_PORT, a->hosts[host].base, t->usage, t->selector,
            t->type);
-    for (size_t at = 0; at < tlsa_digest_size(t->type); at++) {
-      printf("%02x", t->digest[at]);
-    }
+    print_hex(t->digest, tlsa_digest_size(t->type));
     printf("\n");
   }
 }
@@ -95,7 +101,8 @@ static void print_demand(const struct tlspolicy *policy, const struct work_tls *
     printf(" (control/tlspolicy, \"%s:\")", policy->name);
   }
   if (policy && policy->kind == TLS_DANE && demand->kind != TLS_DANE) {
-    printf(", so %s", tlspolicy_kind_name(demand->kind));
+    printf(", so %s", demand->kind == TLS_BARRED ? "it is not used"
+                                                 : tlspolicy_kind_name(demand->kind));
   }
   if (demand->kind == TLS_VERIFY) {
     printf(", for one of: %s", demand->names);
@@ -106,6 +113,7 @@ static void print_demand(const struct tlspolicy *policy, const struct work_tls *
 /* The chain that the host has sent, also where the handshake then failed. */
 static void print_certificate(struct tls_check *check)
 {
+  unsigned char whole[WORK_TLS_PIN_SIZE], key[WORK_TLS_PIN_SIZE];
   char names[400], issuer[100];
   const unsigned char *data;
   struct certificate c;
@@ -119,6 +127,13 @@ static void print_certificate(struct tls_check *check)
   certificate_name_text(&c.issuer, issuer, sizeof(issuer));
   printf("    certificate: for %s; from %s until %s; issued by \"%s\"; %zu in the chain\n",
          *names ? names : "no host name", c.not_before, c.not_after, issuer, check->count);
+  if (tls_check_fingerprints(check, whole, key) == 0) {
+    printf("    fingerprint: ");
+    print_hex(whole, sizeof(whole));
+    printf("\n    of its key:  ");
+    print_hex(key, sizeof(key));
+    printf("\n");
+  }
 }
 
 /* Where nothing is verified: whether the policy verify could be written for this host. */
@@ -197,13 +212,16 @@ static bool probe_address(const struct probe *p, uint32_t i)
   return s->usable;
 }
 
-int probe_domain(const char *domain, const struct dns_config *config,
+int probe_domain(const char *as_typed, const struct dns_config *config,
                  const struct tlspolicies *policies)
 {
   static struct resolve_answer a;
+  char domain[256]; /* in lower case, as relay-send has it */
   const struct probe p = {.domain = domain, .config = config, .policies = policies, .answer = &a};
   uint32_t usable = 0;
 
+  snprintf(domain, sizeof(domain), "%s", as_typed);
+  scan_lowercase(domain, strlen(domain));
   if (dns_ask(config, domain, true, &a) == -1) {
     return EXIT_TEMPORARY;
   }

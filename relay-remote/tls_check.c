@@ -89,7 +89,8 @@ __attribute__((format(printf, 3, 4))) static unsigned refuse(struct tls_check *c
   return error;
 }
 
-static void digest_of(const struct der *part, unsigned char type, unsigned char out[64])
+/* out has tlsa_digest_size(type) bytes. */
+static void digest_of(const struct der *part, unsigned char type, unsigned char *out)
 {
   br_sha256_context sha256;
   br_sha512_context sha512;
@@ -250,16 +251,26 @@ static unsigned check_authority(struct tls_check *c)
   return error;
 }
 
-static unsigned check_pins(struct tls_check *c)
+int tls_check_fingerprints(const struct tls_check *c, unsigned char whole[WORK_TLS_PIN_SIZE],
+                           unsigned char key[WORK_TLS_PIN_SIZE])
 {
-  unsigned char whole[64], key[64];
   struct certificate leaf;
 
   if (read_certificate(c, 0, &leaf) == -1) {
-    return refuse(c, BR_ERR_X509_INVALID_VALUE, "its certificate is malformed");
+    return -1;
   }
   digest_of(&leaf.whole, TLSA_SHA256, whole);
   digest_of(&leaf.key, TLSA_SHA256, key);
+  return 0;
+}
+
+static unsigned check_pins(struct tls_check *c)
+{
+  unsigned char whole[WORK_TLS_PIN_SIZE], key[WORK_TLS_PIN_SIZE];
+
+  if (tls_check_fingerprints(c, whole, key) == -1) {
+    return refuse(c, BR_ERR_X509_INVALID_VALUE, "its certificate is malformed");
+  }
   for (uint32_t at = 0; at < c->demand->pins_len; at += WORK_TLS_PIN_SIZE) {
     if (memcmp(c->demand->pins + at, whole, WORK_TLS_PIN_SIZE) == 0 ||
         memcmp(c->demand->pins + at, key, WORK_TLS_PIN_SIZE) == 0) {

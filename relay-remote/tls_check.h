@@ -53,6 +53,10 @@ bool tls_check_again(struct tls_check *c, const struct work_tls *demand);
 /* "none", "ca", "fingerprint", "dane-ta", "dane-ee". */
 const char *tls_verified_name(enum tls_verified v);
 
+/* SHA-256 of the first certificate and of its public key. 0, or -1: it is malformed. */
+int tls_check_fingerprints(const struct tls_check *c, unsigned char whole[WORK_TLS_PIN_SIZE],
+                           unsigned char key[WORK_TLS_PIN_SIZE]);
+
 /* One certificate of the chain. */
 const unsigned char *tls_check_certificate(const struct tls_check *c, size_t i, size_t *len);
 

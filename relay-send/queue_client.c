@@ -101,6 +101,7 @@ void client_answer(struct client *c, char verb, int code, const char *text, int 
 
 void client_close(struct client *c)
 {
+  commit_expect_no_more(c->queue, c);
   if (c->submission) {
     submission_orphan(c->submission);
   }
@@ -124,6 +125,7 @@ static void hello(struct client *c, const struct intake_request *r)
   holder_leave(q, c);
   snprintf(c->client, sizeof(c->client), "%s", r->client);
   if (holder_join(q, c, r->tenant)) {
+    commit_expect(q, c);
     client_answer(c, '+', 220, "", -1);
   } else {
     client_answer(c, '-', 421, "4.7.0 too many connections from you", -1);
@@ -177,6 +179,7 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
     promise_memory(c, r.content_len);
     break;
   default:
+    commit_expect_no_more(c->queue, c);
     submission_receive(c, &r, passed_fd);
   }
 }

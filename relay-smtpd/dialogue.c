@@ -363,7 +363,7 @@ static void open_intake(struct dialogue *s)
 {
   struct intake_answer answer;
 
-  switch (hatch_open(&s->hatch, &answer)) {
+  switch (hatch_greeted(&s->hatch, &answer)) {
   case HATCH_OK:
     reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
     break;

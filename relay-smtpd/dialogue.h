@@ -44,7 +44,7 @@ struct dialogue {
 
 void dialogue_init(struct dialogue *s, const struct rules *rules);
 
-/* Banner to end. Everything that is needed is open. */
+/* Banner to end. Everything that is needed is open, hatch_knock() done. */
 void dialogue_run(struct dialogue *s);
 
 /* Forgets the transaction (RFC 5321 4.1.1.5). */

@@ -68,17 +68,34 @@ static enum hatch_result receive(struct hatch *h, int64_t deadline, struct intak
   return HATCH_OK;
 }
 
-static enum hatch_result greet(struct hatch *h, struct intake_answer *answer)
+/* Names the tenant. A failure leaves the hatch closed. */
+static void greet(struct hatch *h)
 {
   struct buf b = BUF_INIT(SEQPACKET_MAX); /* h->request may hold what comes next */
-  int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
-  enum hatch_result result = HATCH_BROKEN;
 
-  if (intake_put_hello(&b, h->tenant, h->client) == 0 &&
-      seqpacket_send_by(h->fd, b.data, b.len, -1, deadline) == 0) {
-    result = receive(h, deadline, answer, NULL);
+  if (intake_put_hello(&b, h->tenant, h->client) < 0 ||
+      seqpacket_send_by(h->fd, b.data, b.len, -1, clock_monotonic_ms() + ANSWER_MS) < 0) {
+    hatch_close(h);
   }
   buf_free(&b);
+}
+
+void hatch_knock(struct hatch *h)
+{
+  hatch_close(h);
+  h->fd = connect_patiently();
+  if (h->fd != -1) {
+    greet(h);
+  }
+}
+
+enum hatch_result hatch_greeted(struct hatch *h, struct intake_answer *answer)
+{
+  enum hatch_result result = HATCH_BROKEN;
+
+  if (h->fd != -1) {
+    result = receive(h, clock_monotonic_ms() + ANSWER_MS, answer, NULL);
+  }
   if (result == HATCH_OK && answer->verb != '+') {
     result = answer->verb == '-' && answer->code >= 400 ? HATCH_REFUSED : HATCH_BROKEN;
   }
@@ -90,9 +107,8 @@ static enum hatch_result greet(struct hatch *h, struct intake_answer *answer)
 
 enum hatch_result hatch_open(struct hatch *h, struct intake_answer *answer)
 {
-  hatch_close(h);
-  h->fd = connect_patiently();
-  return h->fd == -1 ? HATCH_BROKEN : greet(h, answer);
+  hatch_knock(h);
+  return hatch_greeted(h, answer);
 }
 
 /* Sends h->request, on a new connection if the old one turns out to be dead. */

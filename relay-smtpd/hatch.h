@@ -36,6 +36,12 @@ enum hatch_result {
  */
 #define HATCH_CONNECT_MS 5000
 enum hatch_result hatch_open(struct hatch *h, struct intake_answer *answer);
+/*
+ * The same in two steps, so that relay-queue can answer while something else is
+ * done: hatch_knock() only sends, and what failed in it hatch_greeted() tells.
+ */
+void hatch_knock(struct hatch *h);
+enum hatch_result hatch_greeted(struct hatch *h, struct intake_answer *answer);
 void hatch_close(struct hatch *h); /* it can be opened again */
 void hatch_free(struct hatch *h);
 

@@ -75,13 +75,20 @@ int main(int argc, char **argv)
     report_fatal("%s", rules_error());
     return refuse();
   }
-  if (leave_root() < 0 || drop_hide() < 0 || confine_network() < 0) {
+  if (leave_root() < 0 || drop_hide() < 0) {
+    report_fatal_errno("unable to give up privileges");
+    return refuse();
+  }
+  dialogue_init(&session, &rules);
+  if (!rules.denied) {
+    hatch_knock(&session.hatch); /* relay-queue answers while the filter is installed */
+  }
+  if (confine_network() < 0) {
     report_fatal_errno("unable to give up privileges");
     return refuse();
   }
   /* Fails on pipes (ENOTSOCK), where there is no Nagle algorithm either. */
   setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  dialogue_init(&session, &rules);
   dialogue_run(&session);
   return EXIT_OK;
 }

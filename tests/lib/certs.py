@@ -1,12 +1,14 @@
 """Certificates for tests, made by openssl in a directory of the test."""
-import functools
+import base64
 import hashlib
+import ssl
 import subprocess
 from pathlib import Path
 
 
-def openssl(*words, data=None):
-    done = subprocess.run(["openssl", *map(str, words)], input=data, capture_output=True, check=False)
+def openssl(*words):
+    done = subprocess.run(["openssl", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False)
     if done.returncode:
         raise RuntimeError(f"openssl {' '.join(map(str, words))}: {done.stderr.decode()}")
     return done.stdout
@@ -20,11 +22,8 @@ class Certificate:
         self.issuer, base = issuer, Path(directory) / name
         self.key, self.path, self.chain = base.with_suffix(".key"), base.with_suffix(".crt"), \
             base.with_suffix(".chain")
-        kinds = {"EC": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-                 "RSA": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-                 "RSA-1024": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
-                 "RSA-PSS": ["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"]}
-        openssl("genpkey", *kinds[key], "-out", self.key)
+        kinds = {"EC": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "RSA": ["rsa:2048"],
+                 "RSA-1024": ["rsa:1024"], "RSA-PSS": ["rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"]}
         lines = [f"basicConstraints=critical,CA:{'TRUE' if ca else 'FALSE'}"]
         if names:
             lines.append("subjectAltName=" + ",".join("DNS:" + n for n in names))
@@ -32,7 +31,8 @@ class Certificate:
         extensions = base.with_suffix(".ext")
         extensions.write_text("[x]\n" + "\n".join(lines) + "\n")
         request = base.with_suffix(".csr")
-        openssl("req", "-new", "-key", self.key, "-subj", f"/O=relay test/CN={cn or name}", "-out", request)
+        openssl("req", "-new", "-newkey", *kinds[key], "-nodes", "-keyout", self.key, "-subj",
+                f"/O=relay test/CN={cn or name}", "-out", request)
         signer = issuer or self
         if expired:
             self._expired(base, signer, request, extensions, digest)
@@ -49,6 +49,9 @@ class Certificate:
         # With the root at its end, as DANE-TA needs it (RFC 7671 5.2.2).
         self.full = base.with_suffix(".full")
         self.full.write_text(self.chain.read_text() + (above.path.read_text() if above else ""))
+        self.der = ssl.PEM_cert_to_DER_cert(self.path.read_text())
+        pem = openssl("x509", "-in", self.path, "-pubkey", "-noout").decode().splitlines()
+        self.public_key = base64.b64decode("".join(line for line in pem if not line.startswith("-----")))
 
     def _expired(self, base, signer, request, extensions, digest):
         """openssl x509 knows no past; openssl ca does, and wants a directory for it."""
@@ -64,18 +67,9 @@ class Certificate:
                 "-in", request, "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-notext",
                 "-extfile", extensions, "-extensions", "x", "-out", self.path)
 
-    @functools.cache
-    def der(self):
-        return openssl("x509", "-in", self.path, "-outform", "DER")
-
-    @functools.cache
-    def public_key(self):
-        return openssl("pkey", "-pubin", "-outform", "DER",
-                       data=openssl("x509", "-in", self.path, "-pubkey", "-noout"))
-
     def tlsa(self, usage, selector, matching):
         """RDATA of a TLSA record, as bytes."""
-        what = self.public_key() if selector else self.der()
+        what = self.public_key if selector else self.der
         digest = {0: lambda x: x, 1: lambda x: hashlib.sha256(x).digest(),
                   2: lambda x: hashlib.sha512(x).digest()}[matching](what)
         return bytes([usage, selector, matching]) + digest

@@ -138,7 +138,7 @@ def check_relay(test, dns, certs):
 def check_person(test, relay):
     def says(domain):
         return run_program(BUILD / "bin/relay-remote", "-d", relay.directory, "--check", domain, check=False)
-    done = says("ee.dane.test")
+    done = says("EE.Dane.test")
     for words in ("dane", "TLSv1.2", "verify=dane-ee", "3 1 1"):
         test.check(words in done.stdout, f"--check says {words}", done.stdout)
     test.equal(done.returncode, 0, "--check of a good domain")

@@ -3,6 +3,7 @@
 what a session is resumed for; that workers share no randomness."""
 # limit: 120
 import concurrent.futures
+import hashlib
 import os
 import ssl
 import sys
@@ -69,13 +70,12 @@ DEMANDS = ("none", "may", "encrypt", "verify", "fingerprint", "key", "dane-ee", 
 
 def demand(kind, cert, certs, name=NAME):
     """What relay-send would say (lib/work_tls.h), for this certificate."""
-    import hashlib
     root = certs["other"] if cert.issuer is certs["other"] else certs["root"]
     return {
         "none": ("n", name, "", "", "", ""), "may": ("m", name, "", "", "", ""),
         "encrypt": ("e", name, "", "", "", ""), "verify": ("v", name, name, "", "", ""),
-        "fingerprint": ("f", name, "", "", bytes(32) + hashlib.sha256(cert.der()).digest(), ""),
-        "key": ("f", name, "", "", hashlib.sha256(cert.public_key()).digest(), ""),
+        "fingerprint": ("f", name, "", "", bytes(32) + hashlib.sha256(cert.der).digest(), ""),
+        "key": ("f", name, "", "", hashlib.sha256(cert.public_key).digest(), ""),
         "dane-ee": ("d", name, name, "", cert.tlsa(3, 1, 1), ""),
         "dane-ta": ("d", name, name, "", root.tlsa(2, 0, 1), "")}[kind]
 
