@@ -55,6 +55,9 @@ def make_certificates():
     c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="RSA-PSS", names=names)
     c["nameConstraints"] = Certificate(DIR, "ncleaf", loose, names=names)
     c["critical nameConstraints"] = Certificate(DIR, "ncleaf2", strict, names=names)
+    c["long chain"] = Certificate(DIR, "long", middle, names=names)
+    with open(c["long chain"].full, "a") as full:
+        full.write(root.path.read_text() * 9)
     c["signed by a leaf"] = Certificate(DIR, "byleaf", leaf, names=names)
     return c
 
@@ -93,6 +96,7 @@ CERTIFICATES = {
     "RSA-PSS": ("ccxxxxxx", "handshake failure"),
     "nameConstraints": ("cttxtttx", "nameConstraints"),
     "critical nameConstraints": ("cttxtttx", "critical extension"),
+    "long chain": ("ccxxxxxx", "more than 10 certificates"),
     "signed by a leaf": ("cttxtttx", "no CA"),
 }
 
