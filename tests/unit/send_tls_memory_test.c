@@ -33,9 +33,11 @@ static const char *recall(uint64_t digest, const struct work_host *host, enum tl
 
 static void test_keys(void)
 {
-  struct work_host a = host_at("192.0.2.1", 25), b = host_at("192.0.2.2", 25), six = host_at("2001:db8::1", 25);
+  struct work_host a = host_at("192.0.2.1", 25), b = host_at("192.0.2.2", 25),
+                   six = host_at("2001:db8::1", 25);
   struct work_host other = host_at("192.0.2.1", 2525);
-  struct work_tls_result s = session_of("one"), broken = {.broken = "no TLS 1.2"}, nothing = {.facts = "none"};
+  struct work_tls_result s = session_of("one"), broken = {.broken = "no TLS 1.2"},
+                         nothing = {.facts = "none"};
 
   tls_memory_learn(1, &a, &s);
   CHECK_STR(recall(1, &a, TLS_VERIFY), "one");
