@@ -16,7 +16,14 @@
 #define TLSA_DIGEST_MAX 64
 #define TLSA_WIRE_MAX (TLSA_RECORDS_MAX * (3 + TLSA_DIGEST_MAX))
 
-enum { TLSA_TA = 2, TLSA_EE = 3, TLSA_CERTIFICATE = 0, TLSA_KEY = 1, TLSA_SHA256 = 1, TLSA_SHA512 = 2 };
+enum {
+  TLSA_TA = 2,
+  TLSA_EE = 3,
+  TLSA_CERTIFICATE = 0,
+  TLSA_KEY = 1,
+  TLSA_SHA256 = 1,
+  TLSA_SHA512 = 2
+};
 
 struct tlsa {
   unsigned char usage, selector, type;

@@ -16,9 +16,12 @@ static const struct {
   const char *name;
   enum tls_kind kind;
 } kinds[] = {
-  {"none", TLS_NONE},     {"may", TLS_MAY},
-  {"encrypt", TLS_ENCRYPT}, {"verify", TLS_VERIFY},
-  {"fingerprint", TLS_FINGERPRINT}, {"dane", TLS_DANE},
+  {"none", TLS_NONE},
+  {"may", TLS_MAY},
+  {"encrypt", TLS_ENCRYPT},
+  {"verify", TLS_VERIFY},
+  {"fingerprint", TLS_FINGERPRINT},
+  {"dane", TLS_DANE},
 };
 
 static const void *key(const void *item, size_t *len)
@@ -98,7 +101,7 @@ static const char *take_names(struct tlspolicy *policy, const char *s)
 
 static int hex_digit(char c)
 {
-  return c >= '0' && c <= '9' ? c - '0'
+  return c >= '0' && c <= '9'   ? c - '0'
          : c >= 'a' && c <= 'f' ? c - 'a' + 10
          : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                 : -1;
@@ -221,7 +224,8 @@ static const struct tlspolicy *find_name(const struct tlspolicies *policies, con
 
   if (*name) {
     policy = hash_find(&policies->by_name, name, strlen(name));
-    for (dot = *name == '[' ? NULL : strchr(name, '.'); !policy && dot; dot = strchr(dot + 1, '.')) {
+    for (dot = *name == '[' ? NULL : strchr(name, '.'); !policy && dot;
+         dot = strchr(dot + 1, '.')) {
       policy = hash_find(&policies->by_name, dot, strlen(dot));
     }
   }

@@ -46,7 +46,8 @@ struct tls_host {
   size_t tlsa_len;
 };
 
-/* What a policy (NULL: may) demands of a connection to it. Without reason (but of barred) and session. */
+/* What a policy (NULL: may) demands of a connection to it. Without reason (but of barred) and
+ * session. */
 void tlspolicy_demand(const struct tlspolicy *policy, const struct tls_host *host,
                       struct work_tls *demand);
 

@@ -28,8 +28,8 @@ enum tls_kind {
 
 struct work_tls {
   enum tls_kind kind;
-  char sni[256];                    /* the name to send, "" for none */
-  char names[WORK_TLS_NAMES_SIZE];  /* verify, dane: separated by blanks; ".suffix": any below */
+  char sni[256];                     /* the name to send, "" for none */
+  char names[WORK_TLS_NAMES_SIZE];   /* verify, dane: separated by blanks; ".suffix": any below */
   char reason[WORK_TLS_REASON_SIZE]; /* barred: why. may: why TLS is not tried now, "": it is */
   unsigned char pins[WORK_TLS_PINS_MAX]; /* fingerprint: SHA-256s. dane: tlsa_encode() */
   uint32_t pins_len;
@@ -42,8 +42,8 @@ int work_get_tls(struct netstring_reader *r, struct work_tls *t);
 
 /* What became of it, part of a worker's O. */
 struct work_tls_result {
-  char facts[128];                    /* "TLSv1.2,ECDHE_RSA_AES128_GCM_SHA256,x25519", "none" */
-  char broken[WORK_TLS_REASON_SIZE];  /* why TLS did not work with this host, "": it did */
+  char facts[128];                   /* "TLSv1.2,ECDHE_RSA_AES128_GCM_SHA256,x25519", "none" */
+  char broken[WORK_TLS_REASON_SIZE]; /* why TLS did not work with this host, "": it did */
   unsigned char session[WORK_TLS_SESSION_MAX]; /* one that is not known yet, if len > 0 */
   uint32_t session_len;
 };

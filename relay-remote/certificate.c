@@ -22,7 +22,8 @@ enum {
 
 #define NAME_SIZE 256
 
-/* Takes the next element off in; its contents, and if whole is not NULL all of it. -1 at the end. */
+/* Takes the next element off in; its contents, and if whole is not NULL all of it. -1 at the end.
+ */
 static int der_take(struct der *in, unsigned *tag, struct der *content, struct der *whole)
 {
   size_t len, head = 2, count;
@@ -147,7 +148,7 @@ int certificate_read(const unsigned char *data, size_t len, struct certificate *
       der_expect(&certificate, DER_SEQUENCE, &tbs, NULL) == -1 ||
       der_take(&tbs, &tag, &skipped, NULL) == -1 ||
       (tag == DER_VERSION && der_take(&tbs, &tag, &skipped, NULL) == -1) || /* the serial number */
-      der_expect(&tbs, DER_SEQUENCE, &skipped, NULL) == -1 ||              /* the algorithm */
+      der_expect(&tbs, DER_SEQUENCE, &skipped, NULL) == -1 ||               /* the algorithm */
       der_expect(&tbs, DER_SEQUENCE, &skipped, &c->issuer) == -1 ||
       der_expect(&tbs, DER_SEQUENCE, &validity, NULL) == -1 ||
       take_date(&validity, c->not_before) == -1 || take_date(&validity, c->not_after) == -1 ||

@@ -19,7 +19,7 @@ struct der {
 
 struct certificate {
   struct der whole;
-  struct der key;     /* SubjectPublicKeyInfo */
+  struct der key;             /* SubjectPublicKeyInfo */
   struct der issuer, subject; /* Name */
   char not_before[CERTIFICATE_DATE_SIZE], not_after[CERTIFICATE_DATE_SIZE]; /* "2026-11-25", UTC */
   struct der alt_names;  /* the list of subjectAltName, empty without one */

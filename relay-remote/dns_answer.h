@@ -24,7 +24,7 @@ enum dns_status {
 struct dns_answer {
   enum dns_status status;
   uint32_t ttl; /* the smallest of all records used; negative: RFC 2308 5 */
-  bool secure; /* AD: the server has checked the signatures; its word, believed only if it is local */
+  bool secure; /* AD: the server says that it has checked the signatures */
   char alias[DNS_NAME_SIZE];
   char owner[DNS_NAME_SIZE]; /* of the records: the name, or the end of its aliases */
   struct dns_mx {

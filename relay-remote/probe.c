@@ -87,8 +87,8 @@ static void print_tlsa(const struct resolve_answer *a, uint32_t host)
   }
   for (uint32_t i = 0; i < set.count; i++) {
     const struct tlsa *t = &set.records[i];
-    printf("    TLSA: _%d._tcp.%s %u %u %u ", PROBE_PORT, a->hosts[host].base, t->usage, t->selector,
-           t->type);
+    printf("    TLSA: _%d._tcp.%s %u %u %u ", PROBE_PORT, a->hosts[host].base, t->usage,
+           t->selector, t->type);
     print_hex(t->digest, tlsa_digest_size(t->type));
     printf("\n");
   }
@@ -101,8 +101,8 @@ static void print_demand(const struct tlspolicy *policy, const struct work_tls *
     printf(" (control/tlspolicy, \"%s:\")", policy->name);
   }
   if (policy && policy->kind == TLS_DANE && demand->kind != TLS_DANE) {
-    printf(", so %s", demand->kind == TLS_BARRED ? "it is not used"
-                                                 : tlspolicy_kind_name(demand->kind));
+    printf(", so %s",
+           demand->kind == TLS_BARRED ? "it is not used" : tlspolicy_kind_name(demand->kind));
   }
   if (demand->kind == TLS_VERIFY) {
     printf(", for one of: %s", demand->names);
@@ -147,8 +147,8 @@ static void print_would_verify(struct tls_check *check, const struct work_tls *d
   verify = *demand;
   verify.kind = TLS_VERIFY;
   snprintf(verify.names, sizeof(verify.names), "%s", demand->sni);
-  printf("    verify: would %s%s\n", tls_check_again(check, &verify) ? "be fulfilled" : "not be: ",
-         check->reason);
+  printf("    verify: would %s%s\n",
+         tls_check_again(check, &verify) ? "be fulfilled" : "not be: ", check->reason);
 }
 
 static void print_session(struct session *s)
@@ -169,9 +169,12 @@ static bool probe_address(const struct probe *p, uint32_t i)
   const struct resolve_answer *a = p->answer;
   const uint32_t host = a->addresses[i].host;
   const struct tlspolicy *policy = tlspolicy_find(p->policies, p->domain, a->hosts[host].name);
-  const struct tls_host tls = {.domain = p->domain, .mx = a->hosts[host].name,
-                               .dane = a->hosts[host].dane, .base = a->hosts[host].base,
-                               .tlsa = a->hosts[host].tlsa, .tlsa_len = a->hosts[host].tlsa_len};
+  const struct tls_host tls = {.domain = p->domain,
+                               .mx = a->hosts[host].name,
+                               .dane = a->hosts[host].dane,
+                               .base = a->hosts[host].base,
+                               .tlsa = a->hosts[host].tlsa,
+                               .tlsa_len = a->hosts[host].tlsa_len};
   struct session *s = &session;
   struct outcome outcome = {0};
   int fds[2];

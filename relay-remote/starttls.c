@@ -92,8 +92,8 @@ static enum starttls shake_hands(struct session *s, const struct work_tls *deman
   if (tls_client_handshake(&client, deadline) == -1) {
     return broken(s, demand, client.reason, o);
   }
-  snprintf(s->tls_result.facts, sizeof(s->tls_result.facts), "%s resumed=%s verify=%s",
-           client.facts, client.resumed ? "yes" : "no", tls_verified_name(client.check.verified));
+  snprintf(s->tls_result.facts, sizeof(s->tls_result.facts), "%s resumed=%d verify=%s",
+           client.facts, client.resumed, tls_verified_name(client.check.verified));
   loglines_printf(&s->log, '=', "tls host=%s tls=%s policy=%s", s->host, s->tls_result.facts,
                   tlspolicy_kind_name(demand->kind));
   return STARTTLS_DONE;

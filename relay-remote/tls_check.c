@@ -134,8 +134,8 @@ static bool is_weak(const br_x509_pkey *key)
  * It knows its own clock, and is told no name: those are ours (RFC 9525, and
  * several of them).
  */
-static unsigned validate(struct tls_check *c, const br_x509_trust_anchor *anchors, size_t anchor_count,
-                         size_t count)
+static unsigned validate(struct tls_check *c, const br_x509_trust_anchor *anchors,
+                         size_t anchor_count, size_t count)
 {
   static br_x509_minimal_context m;
   const unsigned char *data;
@@ -170,24 +170,29 @@ static unsigned explain(struct tls_check *c, unsigned error)
   }
   certificate_name_text(&leaf.issuer, issuer, sizeof(issuer));
   if (error == BR_ERR_X509_NOT_TRUSTED || error == BR_ERR_X509_DN_MISMATCH) {
-    return refuse(c, error, "no trusted authority has signed its certificate (issuer \"%s\")", issuer);
+    return refuse(c, error, "no trusted authority has signed its certificate (issuer \"%s\")",
+                  issuer);
   }
   if (error == BR_ERR_X509_EXPIRED) {
-    return refuse(c, error, "its certificate, or one of the chain, has expired or is not yet valid "
-                  "(the first is good until %s)", leaf.not_after);
+    return refuse(c, error,
+                  "its certificate, or one of the chain, has expired or is not yet valid "
+                  "(the first is good until %s)",
+                  leaf.not_after);
   }
   if (error == BR_ERR_X509_WEAK_PUBLIC_KEY) {
     return refuse(c, error, "an RSA key of its chain has less than 2048 bits");
   }
   if (error == BR_ERR_X509_UNSUPPORTED) {
-    return refuse(c, error, "its chain has a signature or key of a kind that does not verify "
+    return refuse(c, error,
+                  "its chain has a signature or key of a kind that does not verify "
                   "(SHA-1, RSA-PSS)");
   }
   tls_error_text((int)error, words);
   return refuse(c, error, "its certificate does not verify: %s", words);
 }
 
-/* Certificates above the leaf that restrict names: BearSSL ignores them unless they are critical. */
+/* Certificates above the leaf that restrict names: BearSSL ignores them unless they are critical.
+ */
 static bool constrains_names(const struct tls_check *c, size_t count)
 {
   struct certificate ca;
@@ -230,7 +235,8 @@ static unsigned check_chain(struct tls_check *c, const br_x509_trust_anchor *anc
     return explain(c, error);
   }
   if (constrains_names(c, count)) {
-    return refuse(c, BR_ERR_X509_UNSUPPORTED, "an authority of its chain has nameConstraints, "
+    return refuse(c, BR_ERR_X509_UNSUPPORTED,
+                  "an authority of its chain has nameConstraints, "
                   "which are not supported");
   }
   return check_names(c);
@@ -243,8 +249,8 @@ static unsigned check_authority(struct tls_check *c)
   unsigned error;
 
   if (count == 0) {
-    return refuse(c, BR_ERR_X509_NOT_TRUSTED, "no authorities are known here (control/tlsca, "
-                  TLS_TRUST_SYSTEM ")");
+    return refuse(c, BR_ERR_X509_NOT_TRUSTED,
+                  "no authorities are known here (control/tlsca, " TLS_TRUST_SYSTEM ")");
   }
   error = check_chain(c, anchors, count, c->count);
   c->verified = error ? TLS_VERIFIED_NOT : TLS_VERIFIED_CA;
@@ -278,9 +284,10 @@ static unsigned check_pins(struct tls_check *c)
       return 0;
     }
   }
-  return refuse(c, BR_ERR_X509_NOT_TRUSTED, "its certificate has another fingerprint "
-                "(%02x%02x%02x%02x..., key %02x%02x%02x%02x...)", whole[0], whole[1], whole[2],
-                whole[3], key[0], key[1], key[2], key[3]);
+  return refuse(c, BR_ERR_X509_NOT_TRUSTED,
+                "its certificate has another fingerprint "
+                "(%02x%02x%02x%02x..., key %02x%02x%02x%02x...)",
+                whole[0], whole[1], whole[2], whole[3], key[0], key[1], key[2], key[3]);
 }
 
 static bool record_matches(const struct tls_check *c, const struct tlsa *record, size_t i)
@@ -335,8 +342,10 @@ static unsigned check_dane(struct tls_check *c)
   if (*c->reason) {
     return BR_ERR_X509_NOT_TRUSTED; /* an authority matched, and its chain has a fault of its own */
   }
-  return refuse(c, BR_ERR_X509_NOT_TRUSTED, "none of its %u usable TLSA records is about its "
-                "certificate", set.count);
+  return refuse(c, BR_ERR_X509_NOT_TRUSTED,
+                "none of its %u usable TLSA records is about its "
+                "certificate",
+                set.count);
 }
 
 static unsigned decide(struct tls_check *c)
@@ -370,8 +379,10 @@ static unsigned end_chain(const br_x509_class **ctx)
   c->reason[0] = 0;
   c->verified = TLS_VERIFIED_NOT;
   if (c->overflow) {
-    return refuse(c, BR_ERR_X509_LIMIT_EXCEEDED, "it sends more than %d certificates, or more than "
-                  "%d bytes of them", TLS_CHAIN_MAX, TLS_CHAIN_SIZE);
+    return refuse(c, BR_ERR_X509_LIMIT_EXCEEDED,
+                  "it sends more than %d certificates, or more than "
+                  "%d bytes of them",
+                  TLS_CHAIN_MAX, TLS_CHAIN_SIZE);
   }
   if (c->count == 0) {
     return refuse(c, BR_ERR_X509_EMPTY_CHAIN, "it sends no certificate");
@@ -396,8 +407,8 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *ctx, unsigned *u
   return c->key;
 }
 
-static const br_x509_class class = {sizeof(struct tls_check), start_chain, start_cert, append,
-                                    end_cert, end_chain, get_pkey};
+static const br_x509_class class = {
+  sizeof(struct tls_check), start_chain, start_cert, append, end_cert, end_chain, get_pkey};
 
 void tls_check_init(struct tls_check *c, const struct work_tls *demand)
 {

@@ -56,7 +56,8 @@ unsigned tls_anchor_make(struct tls_anchor *a, const unsigned char *der, size_t 
   if (a->dn_len > sizeof(a->dn)) {
     return BR_ERR_X509_LIMIT_EXCEEDED;
   }
-  a->anchor = (br_x509_trust_anchor){.dn = {a->dn, a->dn_len}, .flags = BR_X509_TA_CA, .pkey = *key};
+  a->anchor =
+    (br_x509_trust_anchor){.dn = {a->dn, a->dn_len}, .flags = BR_X509_TA_CA, .pkey = *key};
   return 0;
 }
 
@@ -180,7 +181,8 @@ enum control_result tls_trust_load(void)
 
   anchors = calloc(ANCHORS_MAX, sizeof(*anchors));
   if (read_file("control/tlsca", &text) == 0) {
-    result = anchors ? take_pem(&l, text.data, text.len) : control_fail("tlsca", 0, "out of memory");
+    result =
+      anchors ? take_pem(&l, text.data, text.len) : control_fail("tlsca", 0, "out of memory");
     if (result == CONTROL_OK && anchor_count == 0) {
       result = control_fail("tlsca", 0, "no certificate in it (PEM is wanted)");
     }
@@ -188,9 +190,8 @@ enum control_result tls_trust_load(void)
     result = control_fail("tlsca", 0, "unable to read it: %s", strerror(errno));
   } else {
     l.strict = false;
-    result = read_file(TLS_TRUST_SYSTEM, &text) == 0 && anchors
-               ? take_pem(&l, text.data, text.len)
-               : CONTROL_MISSING;
+    result = read_file(TLS_TRUST_SYSTEM, &text) == 0 && anchors ? take_pem(&l, text.data, text.len)
+                                                                : CONTROL_MISSING;
   }
   buf_free(&text);
   buf_free(&l.der);

@@ -12,7 +12,8 @@
  */
 #define TLS_TRUST_SYSTEM "/etc/ssl/certs/ca-certificates.crt"
 
-/* Without a file of the system's there are none, and nothing verifies. For failures: control_error(). */
+/* Without a file of the system's there are none, and nothing verifies. For failures:
+ * control_error(). */
 enum control_result tls_trust_load(void);
 
 const br_x509_trust_anchor *tls_trust_anchors(size_t *count);

@@ -410,7 +410,8 @@ int wire_reply(struct wire *w, struct mxreply *r, int64_t deadline,
 
 bool wire_unsolicited(const struct wire *w)
 {
-  return w->in_pos < w->in_len || (w->tls && (w->ahead_pos < w->ahead_len || tls_pump_pending(w->tls)));
+  return w->in_pos < w->in_len ||
+         (w->tls && (w->ahead_pos < w->ahead_len || tls_pump_pending(w->tls)));
 }
 
 int wire_idle(struct wire *w, int64_t deadline)

@@ -42,8 +42,8 @@ void tls_memory_start(void)
 
 static struct known_key key_of(uint64_t digest, const struct work_host *host)
 {
-  struct known_key k = {.digest = digest, .family = (uint16_t)host->ip.family,
-                        .port = (uint16_t)host->port};
+  struct known_key k = {
+    .digest = digest, .family = (uint16_t)host->ip.family, .port = (uint16_t)host->port};
 
   memcpy(k.ip, host->ip.bytes, host->ip.family == AF_INET ? 4 : 16);
   return k;

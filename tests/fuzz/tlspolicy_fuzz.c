@@ -19,7 +19,8 @@ static void round_trip(const struct work_tls *t)
     abort();
   }
   netstring_open(&r, b.data, b.len);
-  if (work_get_tls(&r, &got) == -1 || netstring_end(&r) == -1 || memcmp(t, &got, sizeof(got)) != 0) {
+  if (work_get_tls(&r, &got) == -1 || netstring_end(&r) == -1 ||
+      memcmp(t, &got, sizeof(got)) != 0) {
     abort();
   }
   buf_free(&b);
@@ -32,8 +33,11 @@ static void use(const struct tlspolicies *policies)
   struct work_tls demand;
 
   for (size_t i = 0; i < sizeof(statuses) - 1; i++) {
-    struct tls_host host = {.domain = "a.b", .mx = i % 2 ? "mx.a.b" : "", .base = "mx.a.b",
-                            .dane = (enum dane_status)statuses[i], .tlsa = records,
+    struct tls_host host = {.domain = "a.b",
+                            .mx = i % 2 ? "mx.a.b" : "",
+                            .base = "mx.a.b",
+                            .dane = (enum dane_status)statuses[i],
+                            .tlsa = records,
                             .tlsa_len = sizeof(records)};
     tlspolicy_demand(tlspolicy_find(policies, host.domain, host.mx), &host, &demand);
     tlspolicy_digest(&demand);

@@ -55,6 +55,9 @@ def make_certificates():
     c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="RSA-PSS", names=names)
     c["nameConstraints"] = Certificate(DIR, "ncleaf", loose, names=names)
     c["critical nameConstraints"] = Certificate(DIR, "ncleaf2", strict, names=names)
+    c["long chain"] = Certificate(DIR, "long", middle, names=names)
+    with open(c["long chain"].full, "a") as full:
+        full.write(root.path.read_text() * 9)
     c["signed by a leaf"] = Certificate(DIR, "byleaf", leaf, names=names)
     return c
 
@@ -93,6 +96,7 @@ CERTIFICATES = {
     "RSA-PSS": ("ccxxxxxx", "handshake failure"),
     "nameConstraints": ("cttxtttx", "nameConstraints"),
     "critical nameConstraints": ("cttxtttx", "critical extension"),
+    "long chain": ("ccxxxxxx", "more than 10 certificates"),
     "signed by a leaf": ("cttxtttx", "no CA"),
 }
 
@@ -185,10 +189,10 @@ def resumption(remote, certs, of):
     verify = demand("verify", certs["good"], certs)
     _, found, first = deliver(remote, mx, verify, "resumption")
     session = first.tls["session"]
-    if not session or "resumed=no verify=ca" not in first.tls["facts"]:
+    if not session or "resumed=0 verify=ca" not in first.tls["facts"]:
         wrong("resumption", f"no session: {first.tls}")
     _, found, second = deliver(remote, mx, verify[:5] + (session,), "resumption")
-    if mx.reused != 1 or "resumed=yes verify=ca" not in second.tls["facts"] or second.tls["session"]:
+    if mx.reused != 1 or "resumed=1 verify=ca" not in second.tls["facts"] or second.tls["session"]:
         wrong("resumption", f"{mx.reused} resumed: {second.tls}")
     # A server that knows it no more: a full handshake, verified, and a new session.
     mx.tls = of("wrong name")
@@ -197,11 +201,11 @@ def resumption(remote, certs, of):
         wrong("a session that the server has forgotten", f"{opened}")
     mx.tls = of("good")
     _, found, third = deliver(remote, mx, verify[:5] + (session,), "new session")
-    if "resumed=no verify=ca" not in third.tls["facts"] or third.tls["session"] in ("", session):
+    if "resumed=0 verify=ca" not in third.tls["facts"] or third.tls["session"] in ("", session):
         wrong("a new session", f"{third.tls}")
     for bad in (b"x", session[:-1], b"\x03\x03\xc0\x2b" + b"c\xff" + bytes(81)):
         _, found, w = deliver(remote, mx, verify[:5] + (bad,), "bad session")
-        if found is None or "resumed=no verify=ca" not in w.tls["facts"]:
+        if found is None or "resumed=0 verify=ca" not in w.tls["facts"]:
             wrong("a malformed session", f"{bad!r} {found}")
 
 

@@ -92,7 +92,7 @@ def check_memory(test):
 
     def connect(w):
         send.seen.append(w.demands)
-        w.tls = replies.pop(0) if replies else ("TLSv1.2,X,Y resumed=no verify=none", "", "")
+        w.tls = replies.pop(0) if replies else ("TLSv1.2,X,Y resumed=0 verify=none", "", "")
         w.greet()
 
     def again(domain):
@@ -106,12 +106,12 @@ def check_memory(test):
     test.equal(again("other.test")["reason"], "received alert \"protocol version\"",
                "a host whose TLS is broken is remembered, for every domain")
     test.equal(again("e.test")["reason"], "", "not where TLS is demanded")
-    replies.append(("TLSv1.2,X,Y resumed=no verify=ca", "", "session one"))
+    replies.append(("TLSv1.2,X,Y resumed=0 verify=ca", "", "session one"))
     test.equal(again("v.test")["session"], "", "the first connection has no session")
     test.equal(again("v.test")["session"], "session one", "the next one has")
     test.equal((again("e.test")["session"], again("may.test")["session"]), ("", ""),
                "no other policy gets it: a resumed session is not verified again")
-    test.check("tls=TLSv1.2,X,Y resumed=no verify=ca" in send.log_text(), "the connect line tells of TLS")
+    test.check("tls=TLSv1.2,X,Y resumed=0 verify=ca" in send.log_text(), "the connect line tells of TLS")
 
 
 def check_failure(test):

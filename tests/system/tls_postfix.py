@@ -38,7 +38,7 @@ def check_policies(test, relay, mx):
     for text in arrived(mx):
         test.check(re.search(r"using TLSv1\.2 with cipher ECDHE-ECDSA-AES", text), "Postfix's Received line has TLS", text)
     log = relay.log()
-    for words in (r"= connect .*tls=TLSv1\.2,ECDHE-ECDSA-AES[^ ]*,(x25519|secp256r1) resumed=no verify=none",
+    for words in (r"= connect .*tls=TLSv1\.2,ECDHE-ECDSA-AES[^ ]*,(x25519|secp256r1) resumed=0 verify=none",
                   r"verify=ca policy=verify", r"verify=fingerprint policy=fingerprint",
                   r"= deliver .* tls=TLSv1\.2,"):
         test.check(re.search(words, log), f"the log has {words}", log[-3000:])
@@ -49,7 +49,7 @@ def check_resumption(test, relay, mx):
     wait_for(lambda: relay.log().count("< 221 ") >= 4, "the first connections end", 20)
     relay.send("s@back.test", "u@ca.test", CONTENT)
     wait_for(lambda: len(arrived(mx)) == 5, "one more arrives")
-    test.check(re.search(r"resumed=yes verify=ca policy=verify", relay.log()), "its session is resumed, still as verified",
+    test.check(re.search(r"resumed=1 verify=ca policy=verify", relay.log()), "its session is resumed, still as verified",
                relay.log()[-2000:])
 
 

@@ -41,7 +41,7 @@ static struct bytes text(unsigned char tag, const char *s)
   return element(tag, &inside, 1);
 }
 
-#define LIST(...) \
+#define LIST(...)                                                                                  \
   (struct bytes[]){__VA_ARGS__}, sizeof((struct bytes[]){__VA_ARGS__}) / sizeof(struct bytes)
 
 static struct bytes name_of(const char *cn)
@@ -62,9 +62,11 @@ static struct bytes extension(const char *oid, bool critical, const struct bytes
 
 static struct bytes certificate(const struct bytes *extensions, size_t count, const char *until)
 {
-  struct bytes version = text(0x02, "\x02"), algorithm = element(0x30, LIST(text(0x06, "\x2a\x03")));
+  struct bytes version = text(0x02, "\x02"),
+               algorithm = element(0x30, LIST(text(0x06, "\x2a\x03")));
   struct bytes list = element(0x30, extensions, count);
-  struct bytes validity = element(0x30, LIST(text(0x17, "250102030405Z"), text(until[13] ? 0x18 : 0x17, until)));
+  struct bytes validity =
+    element(0x30, LIST(text(0x17, "250102030405Z"), text(until[13] ? 0x18 : 0x17, until)));
   struct bytes key = element(0x30, LIST(algorithm, text(0x03, "key")));
   struct bytes tbs = element(0x30, LIST(element(0xa0, &version, 1), text(0x02, "\x01"), algorithm,
                                         name_of("issuer \x01"), validity, name_of("subject"), key,
@@ -76,14 +78,16 @@ static struct bytes certificate(const struct bytes *extensions, size_t count, co
 static struct bytes with_names(const struct bytes *names, size_t count)
 {
   struct bytes list = element(0x30, names, count);
-  struct bytes extensions[] = {extension("\x55\x1d\x0f", true, &list), extension("\x55\x1d\x11", false, &list)};
+  struct bytes extensions[] = {extension("\x55\x1d\x0f", true, &list),
+                               extension("\x55\x1d\x11", false, &list)};
 
   return certificate(extensions, 2, "20600102030405Z");
 }
 
 static void test_read(void)
 {
-  struct bytes b = with_names(LIST(text(0x82, "mx.a.test"), text(0x81, "mail@b.test"), text(0x82, "*.c.test")));
+  struct bytes b =
+    with_names(LIST(text(0x82, "mx.a.test"), text(0x81, "mail@b.test"), text(0x82, "*.c.test")));
   struct bytes old = certificate(LIST(extension("\x55\x1d\x1e", false, &b)), "490102030405Z");
   struct certificate c;
   char out[100];
@@ -117,10 +121,10 @@ static void test_names(void)
     const char *reference;
     bool match;
   } wanted[] = {
-    {"mx.a.test", true},   {"MX.A.Test", true},    {"a.test", false},    {"x.mx.a.test", false},
-    {"one.c.test", true},  {"c.test", false},      {"x.one.c.test", false}, {".a.test", true},
-    {".c.test", true},     {".test", true},        {".x.test", false},   {"", false},
-    {".mx.a.test", false}, {"*.c.test", true},     {".one.c.test", false}, {"foo", false},
+    {"mx.a.test", true},   {"MX.A.Test", true}, {"a.test", false},       {"x.mx.a.test", false},
+    {"one.c.test", true},  {"c.test", false},   {"x.one.c.test", false}, {".a.test", true},
+    {".c.test", true},     {".test", true},     {".x.test", false},      {"", false},
+    {".mx.a.test", false}, {"*.c.test", true},  {".one.c.test", false},  {"foo", false},
     {"cut", false},        {"m.d.test", false},
   };
   struct bytes nul = text(0x82, "cut"), b;

@@ -15,7 +15,8 @@ static void make(struct route *route, bool mx_secure, bool address_secure, bool 
 
   mx = (struct dns_answer){.status = DNS_FOUND, .ttl = 300, .secure = mx_secure, .mx_count = 1};
   mx.mx[0] = (struct dns_mx){.preference = 10, .name = "mx.a.test"};
-  a = (struct dns_answer){.status = DNS_FOUND, .ttl = 300, .secure = address_secure, .address_count = 1};
+  a = (struct dns_answer){
+    .status = DNS_FOUND, .ttl = 300, .secure = address_secure, .address_count = 1};
   snprintf(a.owner, sizeof a.owner, "%s", alias ? "end.b.test" : "mx.a.test");
   ip_parse("192.0.2.1", 9, &a.addresses[0]);
   none = (struct dns_answer){.status = DNS_NODATA, .ttl = 300};
@@ -67,11 +68,11 @@ static void test_take(void)
     uint32_t usable;
     enum dane_status dane;
   } wanted[] = {
-    {DNS_FOUND, true, 1, DANE_RECORDS},     {DNS_FOUND, true, 0, DANE_UNUSABLE},
-    {DNS_FOUND, false, 1, DANE_INSECURE},   {DNS_NODATA, true, 0, DANE_NONE},
-    {DNS_NXDOMAIN, true, 0, DANE_NONE},     {DNS_NODATA, false, 0, DANE_INSECURE},
+    {DNS_FOUND, true, 1, DANE_RECORDS},      {DNS_FOUND, true, 0, DANE_UNUSABLE},
+    {DNS_FOUND, false, 1, DANE_INSECURE},    {DNS_NODATA, true, 0, DANE_NONE},
+    {DNS_NXDOMAIN, true, 0, DANE_NONE},      {DNS_NODATA, false, 0, DANE_INSECURE},
     {DNS_NXDOMAIN, false, 0, DANE_INSECURE}, {DNS_FAILED, false, 0, DANE_FAILED},
-    {DNS_ALIAS, true, 0, DANE_FAILED},      {DNS_FAILED, true, 1, DANE_FAILED},
+    {DNS_ALIAS, true, 0, DANE_FAILED},       {DNS_FAILED, true, 1, DANE_FAILED},
   };
   static struct route route;
   static struct resolve_answer a;
@@ -80,7 +81,8 @@ static void test_take(void)
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     struct dns_answer found = {.status = wanted[i].status, .ttl = 60, .secure = wanted[i].secure};
     found.tlsa.count = wanted[i].usable;
-    found.tlsa.records[0] = (struct tlsa){.usage = TLSA_EE, .selector = TLSA_KEY, .type = TLSA_SHA256};
+    found.tlsa.records[0] =
+      (struct tlsa){.usage = TLSA_EE, .selector = TLSA_KEY, .type = TLSA_SHA256};
     make(&route, true, true, false);
     CHECK(dane_begin(&route, 0, true));
     CHECK(!dane_take(&route, 0, &found));
@@ -99,7 +101,8 @@ static void test_alias(void)
 {
   static struct route route;
   struct dns_answer none = {.status = DNS_NODATA, .ttl = 60, .secure = true};
-  struct dns_answer failed = {.status = DNS_FAILED}, found = {.status = DNS_FOUND, .ttl = 60, .secure = true};
+  struct dns_answer failed = {.status = DNS_FAILED},
+                    found = {.status = DNS_FOUND, .ttl = 60, .secure = true};
 
   found.tlsa.count = 1;
   make(&route, true, true, true);

@@ -3,7 +3,9 @@
 #include "check.h"
 
 #define PIN "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
-#define COLONS "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
+#define COLONS                                                                                     \
+  "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:"  \
+  "FF"
 
 static void test_lines(void)
 {
@@ -20,7 +22,9 @@ static void test_lines(void)
     {"pins.test:fingerprint:" COLONS ":" PIN, NULL},
     {"dane.test:DANE", NULL},
     {"only.test:dane:only", NULL},
-    {"b\xc3\xbc" "cher.test:may", NULL},
+    {"b\xc3\xbc"
+     "cher.test:may",
+     NULL},
     {":may", NULL},
     {"example.com:may", "this name has a line already"},
     {"example.com", "not NAME:POLICY[:ARGUMENTS]"},
@@ -130,14 +134,17 @@ static void test_dane(void)
     enum dane_status status;
     enum tls_kind dane, only;
   } wanted[] = {
-    {DANE_UNASKED, TLS_BARRED, TLS_BARRED},  {DANE_INSECURE, TLS_MAY, TLS_BARRED},
-    {DANE_NONE, TLS_MAY, TLS_BARRED},        {DANE_RECORDS, TLS_DANE, TLS_DANE},
+    {DANE_UNASKED, TLS_BARRED, TLS_BARRED},   {DANE_INSECURE, TLS_MAY, TLS_BARRED},
+    {DANE_NONE, TLS_MAY, TLS_BARRED},         {DANE_RECORDS, TLS_DANE, TLS_DANE},
     {DANE_UNUSABLE, TLS_ENCRYPT, TLS_BARRED}, {DANE_FAILED, TLS_BARRED, TLS_BARRED},
     {DANE_REMOTE, TLS_BARRED, TLS_BARRED},
   };
   static const unsigned char records[35] = {3, 1, 1, 7};
-  struct tls_host host = {.domain = "d.test", .mx = "mx.test", .base = "base.test",
-                          .tlsa = records, .tlsa_len = sizeof records};
+  struct tls_host host = {.domain = "d.test",
+                          .mx = "mx.test",
+                          .base = "base.test",
+                          .tlsa = records,
+                          .tlsa_len = sizeof records};
 
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     host.dane = wanted[i].status;
@@ -160,10 +167,15 @@ static void test_dane(void)
 static void test_wire(void)
 {
   static const unsigned char records[35] = {3, 1, 1, 7};
-  struct tls_host host = {.domain = "d.test", .mx = "mx.test", .base = "base.test",
-                          .dane = DANE_RECORDS, .tlsa = records, .tlsa_len = sizeof records};
+  struct tls_host host = {.domain = "d.test",
+                          .mx = "mx.test",
+                          .base = "base.test",
+                          .dane = DANE_RECORDS,
+                          .tlsa = records,
+                          .tlsa_len = sizeof records};
   struct work_tls t = demand_of(":dane", &host), got;
-  struct work_tls_result r = {.facts = "TLSv1.2,X,Y", .broken = "", .session = "\0s", .session_len = 2};
+  struct work_tls_result r = {
+    .facts = "TLSv1.2,X,Y", .broken = "", .session = "\0s", .session_len = 2};
   struct work_tls_result back;
   struct netstring_reader reader;
   struct buf b = BUF_INIT(65536);
