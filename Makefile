@@ -14,7 +14,8 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
-	intake io ip loglines loop memfd netstring report resolve scan seqpacket verdict work
+	intake io ip loglines loop memfd netstring report resolve scan seqpacket tls_engine tls_pump tls_text tlsa \
+	tlspolicy verdict work work_tls
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
@@ -22,7 +23,7 @@ SMTPD = command data dialogue hatch input policy receive received reply rules su
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
-REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
+REMOTE = mxreply body judge offer wire connect starttls tls_client tls_check tls_trust certificate content tell smtp worker dns dns_answer dns_ares dns_config dns_dane \
 	dns_route probe
 LOG_PROGRAMS = relay-trace relay-rate relay-logdb
 LOG = log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \
@@ -74,7 +75,7 @@ LINK = @mkdir -p $(@D); echo "link $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filte
 $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 	$(LINK) -lcdb -lxxhash -lpthread
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
-	$(LINK) -lcdb -lcares -lidn2 -lresolv
+	$(LINK) -lcdb -lcares -lidn2 -lresolv -lbearssl
 $(LOG_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-log/%.o $(O)/log.a $(O)/lib.a
 	$(LINK) $(if $(filter %logdb,$@),-lsqlite3 -lmariadb -lxxhash)
 # The tables of relay-logdb, as a string.
@@ -115,7 +116,8 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
-SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
+SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
+SMTPD_LIB = $(filter-out channel loop heap hash tlspolicy,$(LIB))
 # Last in memory are the objects with the large arrays: what every session touches is in few pages.
 # -u getopt: libc's part of it does not come behind them.
 SMTPD_LAST = $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
@@ -123,14 +125,16 @@ $(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_
 		$(SMTPD_EXTRA) $(SMTPD_LAST)
 	@mkdir -p $(@D)
 	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_LDFLAGS) $(SMTPD_STATIC) -o $@ \
-	  $(filter-out $(SMTPD_LAST),$^) -lc $(SMTPD_LAST) /usr/lib/$(MULTIARCH)/libcdb.a
+	  $(filter-out $(SMTPD_LAST),$^) -lc $(SMTPD_LAST) $(SMTPD_STATIC_LIBS)
 
 # --- tests
+
+ALL_LIBS = -lcdb -lxxhash -lcares -lidn2 -lresolv -lbearssl -lsqlite3 -lmariadb -lpthread
 
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log \
-	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lsqlite3 -lmariadb -lpthread
+	  $(LDFLAGS) -o $@ $< $(ARCHIVES) $(ALL_LIBS)
 
 check: $(UNIT:%=$(O)/unit/%)
 	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
@@ -140,7 +144,7 @@ FUZZ_SECONDS = 60
 $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
-	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+	  $(ALL_LIBS)
 fuzz:
 	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run
 .PHONY: fuzz-run

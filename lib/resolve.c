@@ -3,25 +3,48 @@
 #include <errno.h>
 #include <string.h>
 
-int resolve_put_question(struct buf *b, char kind, uint64_t token, const char *name)
+static bool with_tlsa(char kind)
 {
-  if (netstring_put(b, &kind, 1) || netstring_put_u64(b, token) || netstring_put_str(b, name))
+  return kind == 'M' || kind == 'H';
+}
+
+int resolve_put_question(struct buf *b, const struct resolve_question *q)
+{
+  if (netstring_put(b, &q->kind, 1) || netstring_put_u64(b, q->token) ||
+      netstring_put_str(b, q->name) ||
+      (with_tlsa(q->kind) && netstring_put_u64(b, (uint64_t)q->port)))
     return -1;
   return 0;
 }
 
-int resolve_get_question(const char *data, size_t len, char *kind, uint64_t *token, char name[256])
+int resolve_get_question(const char *data, size_t len, struct resolve_question *q)
 {
   struct netstring_reader r;
+  uint64_t port = 0;
 
+  memset(q, 0, sizeof *q);
   netstring_open(&r, data, len);
-  netstring_get_char(&r, kind);
-  netstring_get_u64(&r, UINT64_MAX, token);
-  netstring_get_str(&r, name, 256);
-  if (netstring_end(&r) || (*kind != 'm' && *kind != 'h') || !*name) {
+  netstring_get_char(&r, &q->kind);
+  netstring_get_u64(&r, UINT64_MAX, &q->token);
+  netstring_get_str(&r, q->name, sizeof q->name);
+  if (with_tlsa(q->kind))
+    netstring_get_u64(&r, 65535, &port);
+  q->port = (int)port;
+  if (netstring_end(&r) || !strchr("mhMH", q->kind) || !*q->name) {
     errno = EINVAL;
     return -1;
   }
+  return 0;
+}
+
+static int put_host(struct buf *b, const struct resolve_answer *a, uint32_t i)
+{
+  const char dane = (char)a->hosts[i].dane;
+
+  if (netstring_put_u64(b, a->hosts[i].preference) || netstring_put_str(b, a->hosts[i].name) ||
+      netstring_put(b, &dane, 1) || netstring_put_str(b, a->hosts[i].base) ||
+      netstring_put(b, (const char *)a->hosts[i].tlsa, a->hosts[i].tlsa_len))
+    return -1;
   return 0;
 }
 
@@ -34,7 +57,7 @@ int resolve_put_answer(struct buf *b, const struct resolve_answer *a)
       netstring_put_u64(b, a->host_count) || netstring_put_u64(b, a->address_count))
     return -1;
   for (uint32_t i = 0; i < a->host_count; i++)
-    if (netstring_put_u64(b, a->hosts[i].preference) || netstring_put_str(b, a->hosts[i].name))
+    if (put_host(b, a, i))
       return -1;
   for (uint32_t i = 0; i < a->address_count; i++) {
     char text[IP_TEXT_SIZE];
@@ -46,6 +69,25 @@ int resolve_put_answer(struct buf *b, const struct resolve_answer *a)
   return 0;
 }
 
+static void get_dane(struct netstring_reader *r, struct resolve_answer *a, uint32_t i)
+{
+  struct tlsa_set set;
+  const char *tlsa;
+  char dane = 0;
+  size_t len;
+
+  netstring_get_char(r, &dane);
+  netstring_get_str(r, a->hosts[i].base, sizeof a->hosts[i].base);
+  if (netstring_get(r, TLSA_WIRE_MAX, &tlsa, &len))
+    return;
+  memcpy(a->hosts[i].tlsa, tlsa, len);
+  a->hosts[i].tlsa_len = (uint32_t)len;
+  a->hosts[i].dane = (enum dane_status)dane;
+  if (!dane_valid(dane) || tlsa_decode(a->hosts[i].tlsa, len, &set) ||
+      (dane == DANE_RECORDS) != (len > 0))
+    r->bad = true;
+}
+
 static void get_hosts(struct netstring_reader *r, struct resolve_answer *a)
 {
   for (uint32_t i = 0; i < a->host_count; i++) {
@@ -54,6 +96,7 @@ static void get_hosts(struct netstring_reader *r, struct resolve_answer *a)
     netstring_get_u64(r, UINT16_MAX, &preference);
     netstring_get_str(r, a->hosts[i].name, sizeof a->hosts[i].name);
     a->hosts[i].preference = (uint32_t)preference;
+    get_dane(r, a, i);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "ip.h"
 #include "netstring.h"
+#include "tlsa.h"
 
 /*
  * relay-send asks the resolver process, which answers each question once, in
@@ -10,13 +11,15 @@
  *
  *   question  m token domain   where does mail for this domain go?
  *             h token name     the addresses of this host (control/smtproutes)
+ *             M, H, as m, h, and a port: and what TLSA records the hosts have for it
  *   answer    A token status ttl text hosts addresses,
- *             then per host:  preference name
+ *             then per host:  preference name dane base tlsa
  *             then per address:  host_index ip
  *
  * Hosts are in the order to be tried, equal preferences shuffled; a domain
  * without MX is its own host (RFC 5321 5.1). Hosts at or behind our own
- * preference are left out. ttl is the smallest of all records used, in
+ * preference are left out. dane is an enum dane_status; with DANE_RECORDS,
+ * base is the name that they are at and tlsa has them (tlsa_encode()). ttl is the smallest of all records used, in
  * seconds, for negative answers the SOA's minimum.
  */
 enum resolve_status {
@@ -41,6 +44,10 @@ struct resolve_answer {
   struct {
     uint32_t preference;
     char name[256];
+    enum dane_status dane;
+    char base[256];
+    unsigned char tlsa[TLSA_WIRE_MAX];
+    uint32_t tlsa_len;
   } hosts[RESOLVE_HOSTS_MAX];
   uint32_t host_count;
   struct {
@@ -50,8 +57,15 @@ struct resolve_answer {
   uint32_t address_count;
 };
 
-int resolve_put_question(struct buf *b, char kind, uint64_t token, const char *name);
-int resolve_get_question(const char *data, size_t len, char *kind, uint64_t *token, char name[256]);
+struct resolve_question {
+  char kind;
+  uint64_t token;
+  char name[256];
+  int port; /* of M and H */
+};
+
+int resolve_put_question(struct buf *b, const struct resolve_question *q);
+int resolve_get_question(const char *data, size_t len, struct resolve_question *q);
 int resolve_put_answer(struct buf *b, const struct resolve_answer *a);
 int resolve_get_answer(const char *data, size_t len, struct resolve_answer *a);
 

@@ -16,17 +16,19 @@
  * With a worker, one socketpair each. A worker serves one MX connection and
  * ends with it; relay-send sees end-of-file when it is gone.
  *   relay-send to worker:
- *     O  work_open: where to connect and how; once, first.
+ *     O  work_open, then for each of its hosts a work_tls (work_tls.h): where to
+ *        connect and how; once, first.
  *     J  token id envelope_len content_len n, then n recipient indexes (+ fd):
  *        one transaction; the next only after this one's E. With an fd to be
  *        read with pread.
  *     X  token: cancel that transaction unless its final dot has been sent.
  *     Q  say QUIT and end.
  *   worker to relay-send:
- *     O  host ms extensions n: connected to host n of the open's list, and
- *        greeted; before the first R. host is its name for people.
+ *     O  host ms extensions n work_tls_result: connected to host n of the open's
+ *        list, and greeted; before the first R. host is its name for people.
  *     N  outcome: no session could be had at all (rcpt is 0); always a deferral.
- *        The worker ends.
+ *        STAGE_TLS: a host answers, but what control/tlspolicy demands of it is
+ *        not fulfilled. The worker ends.
  *     D  token: the final dot is about to be sent; X comes too late from here.
  *        Not sent for a message of one piece (WORK_PIECE_BYTES): its dot may
  *        have been sent at any time after J.

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "clock.h"
+#include "starttls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,18 +67,8 @@ static int say_hello(struct session *s, const char *verb)
 }
 
 /* RFC 5321 3.2: a server that does not know EHLO is asked again with HELO. */
-static int greet(struct session *s, struct outcome *o)
+int session_hello(struct session *s, struct outcome *o)
 {
-  enum stage stage = STAGE_BANNER;
-
-  if (wire_reply(&s->wire, &s->reply, deadline_in(s->open.timeouts.banner), NULL, NULL) == -1) {
-    goto trouble;
-  }
-  if (s->reply.code != 220) {
-    judge_reply(o, stage, &s->reply, false);
-    return -1;
-  }
-  stage = STAGE_HELO;
   errno = JUDGE_UNSOLICITED;
   if (wire_unsolicited(&s->wire) || say_hello(s, "EHLO") == -1) {
     goto trouble;
@@ -87,7 +78,7 @@ static int greet(struct session *s, struct outcome *o)
     goto trouble;
   }
   if (s->reply.code != 250) {
-    judge_reply(o, stage, &s->reply, false);
+    judge_reply(o, STAGE_HELO, &s->reply, false);
     return -1;
   }
   errno = JUDGE_UNSOLICITED;
@@ -96,8 +87,21 @@ static int greet(struct session *s, struct outcome *o)
   }
 
 trouble:
-  judge_trouble(o, stage, errno);
+  judge_trouble(o, STAGE_HELO, errno);
   return -1;
+}
+
+static int greet(struct session *s, struct outcome *o)
+{
+  if (wire_reply(&s->wire, &s->reply, deadline_in(s->open.timeouts.banner), NULL, NULL) == -1) {
+    judge_trouble(o, STAGE_BANNER, errno);
+    return -1;
+  }
+  if (s->reply.code != 220) {
+    judge_reply(o, STAGE_BANNER, &s->reply, false);
+    return -1;
+  }
+  return session_hello(s, o);
 }
 
 static void name_host(struct session *s, const struct work_host *host)
@@ -109,6 +113,14 @@ static void name_host(struct session *s, const struct work_host *host)
     snprintf(port, sizeof(port), ":%d", host->port);
   }
   snprintf(s->host, sizeof(s->host), "%s[%s]%s", host->name, s->ip_text, port);
+}
+
+static void leave_host(struct session *s, bool politely)
+{
+  if (politely) {
+    session_quit(s);
+  }
+  wire_close(&s->wire);
 }
 
 /* The connection alone. A source that this host cannot use is nobody's fault but ours. */
@@ -134,27 +146,53 @@ static int reach_host(struct session *s, const struct work_host *host, struct ou
   return result;
 }
 
-static int try_host(struct session *s, const struct work_host *host, struct outcome *o)
+/* Connection, banner, EHLO. */
+static int meet_host(struct session *s, const struct work_host *host, struct outcome *o)
 {
-  name_host(s, host);
-  snprintf(o->host, sizeof(o->host), "%s", s->host);
   if (reach_host(s, host, o) < 0) {
     return -1;
   }
   if (greet(s, o) == 0) {
     return 0;
   }
-  if (o->code != 0 && o->code != 421) {
-    session_quit(s);
+  leave_host(s, o->code != 0 && o->code != 421);
+  return -1;
+}
+
+static int try_host(struct session *s, uint32_t which, struct outcome *o)
+{
+  const struct work_host *host = &s->open.hosts[which];
+  const struct work_tls *demand = &s->tls[which];
+
+  name_host(s, host);
+  snprintf(o->host, sizeof(o->host), "%s", s->host);
+  if (demand->kind == TLS_BARRED) {
+    starttls_barred(s, demand, o);
+    return -1;
   }
-  wire_close(&s->wire);
+  if (meet_host(s, host, o) == -1) {
+    return -1;
+  }
+  switch (session_starttls(s, demand, o)) {
+  case STARTTLS_DONE:
+    return 0;
+  case STARTTLS_BROKEN:
+    leave_host(s, false);
+    return meet_host(s, host, o);
+  case STARTTLS_FAILED:
+    break;
+  }
+  leave_host(s, o->code != 421);
   return -1;
 }
 
 /* How far the stages of connecting have gone, to tell of the best try. */
 static int progress(const struct outcome *o)
 {
-  return o->stage == STAGE_HELO ? 3 : o->stage == STAGE_BANNER ? 2 : o->stage == STAGE_CONNECT;
+  return o->stage == STAGE_TLS    ? 4
+         : o->stage == STAGE_HELO   ? 3
+         : o->stage == STAGE_BANNER ? 2
+                                    : o->stage == STAGE_CONNECT;
 }
 
 /* One outcome for all addresses: the one that came furthest, then what the others said. */
@@ -184,7 +222,7 @@ int session_connect(struct session *s, struct outcome *outcome)
   uint32_t i;
 
   for (i = 0; i < s->open.host_count; i++) {
-    if (try_host(s, &s->open.hosts[i], &tries[i]) == 0) {
+    if (try_host(s, i, &tries[i]) == 0) {
       s->connected = i;
       s->usable = true;
       return 0;
@@ -211,10 +249,10 @@ void session_extensions(const struct session *s, char *out, size_t size)
   if (o->size) {
     snprintf(limit, sizeof(limit), " SIZE=%llu", (unsigned long long)o->size_max);
   }
-  snprintf(out, size, "%s%s%s%s%s%s%s", o->esmtp ? "ESMTP" : "SMTP",
+  snprintf(out, size, "%s%s%s%s%s%s%s%s", o->esmtp ? "ESMTP" : "SMTP",
            o->pipelining ? " PIPELINING" : "", limit, o->eightbitmime ? " 8BITMIME" : "",
            o->smtputf8 ? " SMTPUTF8" : "", o->dsn ? " DSN" : "",
-           o->enhancedstatuscodes ? " ENHANCEDSTATUSCODES" : "");
+           o->enhancedstatuscodes ? " ENHANCEDSTATUSCODES" : "", o->starttls ? " STARTTLS" : "");
 }
 
 void session_quit(struct session *s)

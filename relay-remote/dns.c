@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "confine.h"
 #include "dns_ares.h"
+#include "dns_dane.h"
 #include "drop.h"
 #include "exits.h"
 #include "io.h"
@@ -34,7 +35,9 @@
 struct question {
   struct question *next;
   uint64_t token;
-  char kind;
+  char kind;                /* m or h */
+  int port;                 /* 0: TLSA records are not wanted */
+  bool tlsa;                /* they are being asked for */
   char name[DNS_NAME_SIZE]; /* as it is asked: A-labels */
   uint32_t pending;         /* DNS queries without answer, and one while more are being made */
   char error[128];          /* of the last query that failed */
@@ -51,6 +54,7 @@ struct leg {
 static struct loop loop;
 static struct channel channel;
 static struct route_rules rules;
+static bool local_servers;
 static struct question *first, **last = &first; /* waiting for their turn */
 static uint32_t open_count, waiting_count;
 static struct resolve_answer answer; /* being made */
@@ -118,13 +122,63 @@ static void note_error(struct question *q, const char *name, const char *error)
   }
 }
 
-/* One of the queries for addresses is done; after the last one the route is. */
+static void ask_tlsa(struct question *q);
+
+/* One of the queries is done; after the last one for addresses, or then for TLSA, the route is. */
 static void leg_done(struct question *q)
 {
-  if (--q->pending == 0) {
-    route_finish(q->route, &rules, &answer);
-    finish(q);
+  if (--q->pending > 0) {
+    return;
   }
+  if (q->port > 0 && !q->tlsa) {
+    ask_tlsa(q);
+    return;
+  }
+  route_finish(q->route, &rules, &answer);
+  finish(q);
+}
+
+static void ask_base(struct question *q, uint32_t host);
+
+static void take_tlsa(void *arg, const struct dns_answer *found, const char *error)
+{
+  struct leg *leg = arg;
+  struct question *q = leg->q;
+
+  note_error(q, q->route->hosts[leg->host].base, error);
+  if (dane_take(q->route, leg->host, found)) {
+    ask_base(q, leg->host);
+  }
+  free(leg);
+  leg_done(q);
+}
+
+static void ask_base(struct question *q, uint32_t host)
+{
+  static const struct dns_answer failed = {.status = DNS_FAILED};
+  struct leg *leg = malloc(sizeof(*leg));
+  char name[DNS_NAME_SIZE];
+
+  if (!leg || dane_question(q->route, host, q->port, name) == -1) {
+    dane_take(q->route, host, &failed);
+    free(leg);
+    return;
+  }
+  *leg = (struct leg){.q = q, .host = host, .type = DNS_TLSA};
+  q->pending++;
+  dns_ares_ask(name, DNS_TLSA, take_tlsa, leg);
+}
+
+static void ask_tlsa(struct question *q)
+{
+  q->tlsa = true;
+  q->pending = 1; /* answers may come before all are asked */
+  for (uint32_t i = 0; i < q->route->host_count; i++) {
+    if (dane_begin(q->route, i, local_servers)) {
+      ask_base(q, i);
+    }
+  }
+  leg_done(q);
 }
 
 static void take_addresses(void *arg, const struct dns_answer *found, const char *error)
@@ -260,7 +314,7 @@ static void start_waiting(void)
   }
 }
 
-static void enqueue(char kind, uint64_t token, const char *name)
+static void enqueue(const struct resolve_question *asked_for)
 {
   struct question *q = NULL;
 
@@ -268,12 +322,13 @@ static void enqueue(char kind, uint64_t token, const char *name)
     q = calloc(1, sizeof(*q));
   }
   if (!q) {
-    answer_again(token, "too many questions at once");
+    answer_again(asked_for->token, "too many questions at once");
     return;
   }
-  q->kind = kind;
-  q->token = token;
-  snprintf(q->name, sizeof(q->name), "%s", name);
+  q->kind = asked_for->kind == 'M' ? 'm' : asked_for->kind == 'H' ? 'h' : asked_for->kind;
+  q->port = asked_for->port;
+  q->token = asked_for->token;
+  memcpy(q->name, asked_for->name, sizeof(q->name));
   *last = q;
   last = &q->next;
   waiting_count++;
@@ -281,17 +336,16 @@ static void enqueue(char kind, uint64_t token, const char *name)
 
 static void datagram(struct channel *c, const char *data, size_t len, int fd)
 {
-  char name[256], kind;
-  uint64_t token;
+  struct resolve_question question;
 
   if (fd != -1) {
     close(fd);
   }
-  if (resolve_get_question(data, len, &kind, &token, name) == -1) {
+  if (resolve_get_question(data, len, &question) == -1) {
     report_warning("resolver: relay-send asked something unknown");
     return;
   }
-  enqueue(kind, token, name);
+  enqueue(&question);
   if (channel_full(c)) {
     channel_pause(c, true);
   }
@@ -360,6 +414,7 @@ static int set_up(const struct dns_config *config)
     report_fatal("resolver: unable to start c-ares: %s", error);
     return -1;
   }
+  local_servers = dns_ares_local();
   return 0;
 }
 
@@ -388,12 +443,16 @@ failed:
   _exit(EXIT_TEMPORARY);
 }
 
-int dns_ask(const struct dns_config *config, const char *domain, struct resolve_answer *out)
+int dns_ask(const struct dns_config *config, const char *domain, bool tlsa,
+            struct resolve_answer *out)
 {
+  struct resolve_question question = {.kind = tlsa ? 'M' : 'm', .port = tlsa ? 25 : 0};
+
+  snprintf(question.name, sizeof(question.name), "%s", domain);
   if (set_up(config) == -1) {
     return -1;
   }
   asked = out;
-  enqueue('m', 0, domain);
+  enqueue(&question);
   return loop_run(&loop);
 }

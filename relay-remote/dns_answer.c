@@ -128,6 +128,8 @@ static void take_records(ns_msg *msg, const char *name, enum dns_type type, stru
     a->status = DNS_FOUND;
     if (type == DNS_MX) {
       take_mx(msg, &rr, a);
+    } else if (type == DNS_TLSA) {
+      tlsa_take(&a->tlsa, ns_rr_rdata(rr), ns_rr_rdlen(rr));
     } else {
       take_address(&rr, type, a);
     }
@@ -156,13 +158,15 @@ static bool use_negative_ttl(ns_msg *msg, struct dns_answer *a)
 void dns_answer_parse(const unsigned char *packet, size_t len, const char *name, enum dns_type type,
                       struct dns_answer *a)
 {
-  char owner[DNS_NAME_SIZE];
+  char *owner = a->owner;
   int rcode, aliases = 0;
   ns_msg msg;
 
   a->status = DNS_FAILED;
   a->ttl = UINT32_MAX;
-  a->mx_count = a->address_count = 0;
+  a->mx_count = a->address_count = a->tlsa.count = 0;
+  a->secure = false;
+  *owner = 0;
   if (len > NS_MAXMSG || ns_initparse(packet, (int)len, &msg) == -1) {
     return;
   }
@@ -170,7 +174,8 @@ void dns_answer_parse(const unsigned char *packet, size_t len, const char *name,
   if (rcode != ns_r_noerror && rcode != ns_r_nxdomain) {
     return;
   }
-  snprintf(owner, sizeof(owner), "%s", name);
+  a->secure = ns_msg_getflag(msg, ns_f_ad);
+  snprintf(owner, sizeof(a->owner), "%s", name);
   while (aliases < ALIASES_MAX && follow(&msg, owner, a)) {
     aliases++;
   }

@@ -2,6 +2,7 @@
 #define DNS_ANSWER_H
 
 #include "ip.h"
+#include "tlsa.h"
 
 #include <stdint.h>
 
@@ -10,7 +11,7 @@
 #define DNS_MX_MAX 100 /* records looked at in an answer */
 #define DNS_ADDRESSES_MAX 16
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 enum dns_status {
   DNS_FOUND,
@@ -23,7 +24,9 @@ enum dns_status {
 struct dns_answer {
   enum dns_status status;
   uint32_t ttl; /* the smallest of all records used; negative: RFC 2308 5 */
+  bool secure; /* AD: the server says that it has checked the signatures */
   char alias[DNS_NAME_SIZE];
+  char owner[DNS_NAME_SIZE]; /* of the records: the name, or the end of its aliases */
   struct dns_mx {
     uint32_t preference;
     char name[DNS_NAME_SIZE]; /* lower case, no final dot; "" for the root (RFC 7505) */
@@ -31,6 +34,7 @@ struct dns_answer {
   uint32_t mx_count;
   struct ip addresses[DNS_ADDRESSES_MAX];
   uint32_t address_count;
+  struct tlsa_set tlsa; /* the usable ones */
 };
 
 /* Takes an answer to a question for name and type. Names that are no host names are left out of mx.

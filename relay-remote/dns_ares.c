@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define SOCKETS_MAX 64 /* one UDP and one TCP socket for each server in use */
 #define TRY_MS 2500    /* the first try of a server; later ones wait longer */
 #define TRIES 3
+#define EDNS_BYTES 1232 /* no fragments: DNS flag day 2020 */
 #define ALIAS_DEPTH_MAX 8 /* CNAMEs that we must ask for ourselves */
 
 struct query {
@@ -18,6 +20,7 @@ struct query {
   void *arg;
   enum dns_type type;
   int depth;
+  bool secure; /* so far: all aliases that were asked for were */
   char name[DNS_NAME_SIZE];
 };
 
@@ -71,7 +74,7 @@ int dns_ares_start(struct loop *loop, const char *servers, const char **error)
   struct ares_options options = {.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
                                  .timeout = TRY_MS,
                                  .tries = TRIES,
-                                 .ednspsz = 1232, /* no fragments: DNS flag day 2020 */
+                                 .ednspsz = EDNS_BYTES,
                                  .lookups = "b",
                                  .sock_state_cb = socket_state};
   int status;
@@ -93,6 +96,30 @@ int dns_ares_start(struct loop *loop, const char *servers, const char **error)
   return status == ARES_SUCCESS ? 0 : -1;
 }
 
+static bool is_loopback(const struct ares_addr_port_node *server)
+{
+  static const unsigned char loopback6[16] = {[15] = 1};
+
+  return server->family == AF_INET ? *(const unsigned char *)&server->addr.addr4 == 127
+                                   : memcmp(&server->addr.addr6, loopback6, 16) == 0;
+}
+
+bool dns_ares_local(void)
+{
+  struct ares_addr_port_node *servers = NULL;
+  bool local;
+
+  if (ares_get_servers_ports(ares, &servers) != ARES_SUCCESS) {
+    return false;
+  }
+  local = servers != NULL;
+  for (struct ares_addr_port_node *s = servers; s; s = s->next) {
+    local = local && is_loopback(s);
+  }
+  ares_free_data(servers);
+  return local;
+}
+
 int dns_ares_before_wait(void)
 {
   struct timeval tv, *next = ares_timeout(ares, NULL, &tv);
@@ -106,9 +133,27 @@ int dns_ares_before_wait(void)
 
 static void answered(void *arg, int status, int timeouts, unsigned char *packet, int len);
 
+/*
+ * ares_query() does the same, but for the AD bit, which asks for that of the
+ * answer (RFC 6840 5.7): the flags' second byte is the packet's fourth.
+ */
 static void ask(struct query *q)
 {
-  ares_query(ares, q->name, ns_c_in, (int)q->type, answered, q);
+  unsigned char *packet = NULL;
+  uint16_t id = 0;
+  int len, status;
+
+  /* Without randomness nothing is asked: a known id is an invitation. */
+  status = getrandom(&id, sizeof(id), 0) == sizeof(id)
+             ? ares_create_query(q->name, ns_c_in, (int)q->type, id, 1, &packet, &len, EDNS_BYTES)
+             : ARES_ENOMEM;
+  if (status != ARES_SUCCESS) {
+    answered(q, status, 0, NULL, 0);
+    return;
+  }
+  packet[3] |= 0x20;
+  ares_send(ares, packet, len, answered, q);
+  ares_free_string(packet);
 }
 
 static void answered(void *arg, int status, int timeouts, unsigned char *packet, int len)
@@ -129,7 +174,9 @@ static void answered(void *arg, int status, int timeouts, unsigned char *packet,
     answer = (struct dns_answer){.status = DNS_FAILED};
     error = ares_strerror(status);
   }
+  answer.secure = answer.secure && q->secure;
   if (answer.status == DNS_ALIAS) {
+    q->secure = answer.secure;
     if (++q->depth < ALIAS_DEPTH_MAX) {
       snprintf(q->name, sizeof(q->name), "%s", answer.alias);
       ask(q);
@@ -156,6 +203,7 @@ void dns_ares_ask(const char *name, enum dns_type type,
   q->done = done;
   q->arg = arg;
   q->type = type;
+  q->secure = true;
   snprintf(q->name, sizeof(q->name), "%s", name);
   ask(q);
 }

@@ -11,6 +11,9 @@ void route_init(struct route *route)
 {
   memset(route, 0, sizeof(*route));
   route->ttl = UINT32_MAX;
+  for (uint32_t i = 0; i < RESOLVE_HOSTS_MAX; i++) {
+    route->hosts[i].dane = DANE_UNASKED;
+  }
 }
 
 static void use_ttl(struct route *route, uint32_t ttl)
@@ -31,6 +34,7 @@ void route_take_host(struct route *route, const char *name, bool plain)
 {
   route->implicit = true;
   route->plain = plain;
+  route->secure = route->secure || plain;
   route->host_count = 1;
   snprintf(route->hosts[0].name, sizeof(route->hosts[0].name), "%s", name);
 }
@@ -89,6 +93,7 @@ bool route_take_mx(struct route *route, const char *domain, const struct dns_ans
                    uint32_t (*random_u32)(void), struct resolve_answer *a)
 {
   use_ttl(route, mx->ttl);
+  route->secure = mx->secure;
   switch (mx->status) {
   case DNS_NODATA: /* RFC 5321 5.1: the domain is its own MX */
     route_take_host(route, domain, false);
@@ -140,6 +145,12 @@ void route_take_addresses(struct route *route, uint32_t host, enum dns_type type
     use_ttl(route, 0); /* asked again soon, though others may have given addresses */
   } else if (answer->status == DNS_FOUND || route->implicit) {
     use_ttl(route, answer->ttl);
+  }
+  if (answer->status == DNS_FOUND) {
+    h->insecure = h->insecure || !answer->secure;
+    if (strcmp(answer->owner, h->name) != 0) {
+      snprintf(h->canonical, sizeof(h->canonical), "%s", answer->owner);
+    }
   }
   if (type == DNS_A) {
     h->proof4 = proof_of(answer);
@@ -269,6 +280,15 @@ static void put_addresses(struct resolve_answer *a, uint32_t host, const struct 
   }
 }
 
+static void put_dane(struct resolve_answer *a, uint32_t host, const struct route_host *h)
+{
+  bool records = h->dane == DANE_RECORDS;
+
+  a->hosts[host].dane = h->dane;
+  snprintf(a->hosts[host].base, sizeof(a->hosts[host].base), "%s", records ? h->base : "");
+  a->hosts[host].tlsa_len = records ? (uint32_t)tlsa_encode(&h->tlsa, a->hosts[host].tlsa) : 0;
+}
+
 static void put_hosts(const struct route *route, bool ipv6_first, struct resolve_answer *a)
 {
   for (uint32_t i = 0; i < route->host_count; i++) {
@@ -276,6 +296,7 @@ static void put_hosts(const struct route *route, bool ipv6_first, struct resolve
     if (h->v4_count + h->v6_count > 0 && a->address_count < RESOLVE_ADDRESSES_MAX) {
       a->hosts[a->host_count].preference = h->preference;
       memcpy(a->hosts[a->host_count].name, h->name, sizeof(h->name));
+      put_dane(a, a->host_count, h);
       put_addresses(a, a->host_count, h, ipv6_first);
       a->host_count++;
     }

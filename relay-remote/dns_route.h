@@ -26,10 +26,16 @@ struct route_host {
   struct ip v4[DNS_ADDRESSES_MAX], v6[DNS_ADDRESSES_MAX];
   uint32_t v4_count, v6_count;
   enum route_proof proof4, proof6;
+  bool insecure;                 /* some address answer was not signed */
+  char canonical[DNS_NAME_SIZE]; /* the end of its aliases, "" if it is none */
+  enum dane_status dane;
+  char base[DNS_NAME_SIZE]; /* whose TLSA records are asked for, and are in tlsa */
+  struct tlsa_set tlsa;
 };
 
 struct route {
   bool implicit; /* no MX records: the domain itself, or a host that was asked for */
+  bool secure;   /* DNS has proven that these are the hosts, or an operator has said so */
   bool plain;    /* a host of control/smtproutes: an operator's word, no rules */
   struct route_host hosts[RESOLVE_HOSTS_MAX];
   uint32_t host_count;

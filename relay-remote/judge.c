@@ -139,6 +139,10 @@ void judge_trouble(struct outcome *o, enum stage stage, int error)
     status = "4.5.0";
     what = "a reply came that nothing had asked for";
     break;
+  case JUDGE_TLS:
+    status = "4.7.5";
+    what = "TLS failed";
+    break;
   case JUDGE_CANCELLED:
     status = "4.3.2";
     what = "cancelled";

@@ -15,6 +15,7 @@
 #define JUDGE_CLOSED ENOTCONN     /* the MX closed the connection */
 #define JUDGE_GARBLED EBADMSG     /* a reply that mxreply.c could not take */
 #define JUDGE_UNSOLICITED EPROTO  /* a reply to nothing */
+#define JUDGE_TLS EILSEQ          /* the TLS layer has failed */
 #define JUDGE_CANCELLED ECANCELED /* relay-send said X, or is gone */
 
 /*

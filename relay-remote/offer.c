@@ -30,6 +30,8 @@ void offer_take(struct smtp_offer *offer, const char *line, size_t len)
     offer->dsn = true;
   } else if (is_keyword(line, len, "ENHANCEDSTATUSCODES")) {
     offer->enhancedstatuscodes = true;
+  } else if (is_keyword(line, len, "STARTTLS")) {
+    offer->starttls = true;
   } else if (is_keyword(line, len, "SIZE")) {
     offer->size = true;
     value = line + 5;

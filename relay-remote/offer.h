@@ -12,7 +12,7 @@
  */
 struct smtp_offer {
   bool esmtp; /* EHLO was accepted */
-  bool pipelining, size, eightbitmime, smtputf8, dsn, enhancedstatuscodes;
+  bool pipelining, size, eightbitmime, smtputf8, dsn, enhancedstatuscodes, starttls;
   uint64_t size_max; /* of SIZE, 0 for none told */
 };
 

@@ -2,9 +2,13 @@
 #define PROBE_H
 
 #include "dns.h"
+#include "tlspolicy.h"
 
-/* relay-remote --check: what would happen to mail for a domain, printed for a person. An exit
- * status. */
-int probe_domain(const char *domain, const struct dns_config *config);
+/*
+ * Tells a person, on stdout, what would happen to mail for a domain. Returns
+ * the program's exit status.
+ */
+int probe_domain(const char *domain, const struct dns_config *config,
+                 const struct tlspolicies *policies);
 
 #endif

@@ -14,6 +14,7 @@
 #include "probe.h"
 #include "report.h"
 #include "seqpacket.h"
+#include "tls_trust.h"
 #include "work.h"
 #include "worker.h"
 
@@ -48,7 +49,7 @@ _Noreturn static void usage(int status)
           "       relay-remote [-d DIRECTORY] --check DOMAIN\n"
           "The SMTP client of relay, started by relay-start with relay-send on fd 7.\n"
           "  -d DIRECTORY     the relay's directory, which holds control/\n"
-          "  --check DOMAIN   print the MXs of DOMAIN, their addresses and greetings\n"
+          "  --check DOMAIN   print the MXs of DOMAIN, their addresses, greetings and TLS\n"
           "  --help           this text\n");
   exit(status);
 }
@@ -243,6 +244,7 @@ int main(int argc, char **argv)
     {"check", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL, *domain = NULL;
   static struct dns_config config;
+  struct tlspolicies policies;
   int c;
 
   report_program("relay-remote");
@@ -267,8 +269,11 @@ int main(int argc, char **argv)
     die("enter the relay's directory");
   }
   check_control(dns_config_read(&config));
+  check_control(tls_trust_load());
   if (domain) {
-    return probe_domain(domain, &config);
+    tlspolicy_init(&policies);
+    check_control(tlspolicy_read(&policies));
+    return probe_domain(domain, &config, &policies);
   }
   drop_raise_nofile();
   if (io_reserve_standard_fds() == -1 || io_set_cloexec(CONTROL_FD) == -1 || drop_hide() == -1) {

@@ -3,6 +3,9 @@
 
 #include "offer.h"
 #include "wire.h"
+#include "work_tls.h"
+
+struct tls_client;
 
 /*
  * A worker's life as an SMTP client: one connection, transaction after
@@ -13,10 +16,13 @@ struct session {
   struct loglines log;
   int64_t lines_since; /* no line in it is older */
   struct work_open open;
+  struct work_tls tls[WORK_HOSTS_MAX]; /* what is demanded of open.hosts */
   struct mxreply reply;
   struct smtp_offer offer;      /* what EHLO offered */
   char host[OUTCOME_HOST_SIZE]; /* who answers, "mx.example.com[192.0.2.1]" */
   uint32_t connected;           /* which of open.hosts */
+  struct work_tls_result tls_result; /* of the last host tried */
+  struct tls_client *client;         /* its handshake, NULL if there was none */
   char ip_text[IP_TEXT_SIZE];
   bool used;       /* a transaction has been tried on this connection */
   bool needs_rset; /* the MX is inside a transaction that we gave up */
@@ -28,6 +34,9 @@ struct session {
  * -1 with the outcome that tells of every address.
  */
 int session_connect(struct session *s, struct outcome *outcome);
+
+/* EHLO, or HELO if that is all it knows. 0, or -1 with the outcome. */
+int session_hello(struct session *s, struct outcome *o);
 
 /* The extensions as the O answer lists them: "PIPELINING SIZE=10240000 DSN". */
 void session_extensions(const struct session *s, char *out, size_t size);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "scan.h"
+#include "tls_client.h"
 
 #include <errno.h>
 #include <string.h>
@@ -337,10 +338,11 @@ static bool log_delivery(const struct transaction *t, int64_t now)
   }
   loglines_printf(&t->s->log, '=',
                   "deliver id=%s host=%s rcpts=%u delivered=%u deferred=%u failed=%u bytes=%llu "
-                  "ms=%lld mail=%lld rcpt=%lld dot=%lld%s%s",
+                  "ms=%lld mail=%lld rcpt=%lld dot=%lld tls=%s%s%s",
                   t->job->id, s->host, t->job->rcpt_count, counts[0], counts[1], counts[2],
                   (unsigned long long)t->end.bytes, (long long)(now - t->started),
                   (long long)t->end.ms_mail, (long long)t->end.ms_rcpt, (long long)t->end.ms_dot,
+                  s->wire.tls ? s->client->facts : "none",
                   t->end.bytes > 0 && t->has_8bit && !s->offer.eightbitmime ? " 8bit=unchanged" : "",
                   t->end.stale ? " stale" : "");
   return counts[0] == t->job->rcpt_count && t->end.keep;

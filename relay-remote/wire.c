@@ -183,7 +183,8 @@ int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, i
   socklen_t len;
   int one = 1;
 
-  w->in_pos = w->in_len = 0;
+  w->in_pos = w->in_len = w->ahead_pos = w->ahead_len = 0;
+  w->tls = NULL;
   w->mx = socket(ip->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (w->mx == -1) {
     return -1;
@@ -203,17 +204,18 @@ int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, i
 
 void wire_close(struct wire *w)
 {
+  if (w->tls) {
+    tls_pump_close(w->tls, clock_monotonic_ms()); /* close_notify, if that needs no wait */
+    w->tls = NULL;
+  }
   if (w->mx != -1) {
     close(w->mx);
   }
   w->mx = -1;
 }
 
-/* flags 0: waits MX_ALONE_MS at most. 0 also when nothing came. */
-static int read_mx(struct wire *w, int flags)
+static void make_room(struct wire *w)
 {
-  ssize_t n;
-
   if (w->in_pos == w->in_len) {
     w->in_pos = w->in_len = 0;
   } else if (w->in_pos > 0) {
@@ -221,6 +223,14 @@ static int read_mx(struct wire *w, int flags)
     w->in_len -= w->in_pos;
     w->in_pos = 0;
   }
+}
+
+/* flags 0: waits MX_ALONE_MS at most. 0 also when nothing came. */
+static int read_mx(struct wire *w, int flags)
+{
+  ssize_t n;
+
+  make_room(w);
   n = recv(w->mx, w->in + w->in_len, sizeof(w->in) - w->in_len, flags);
   if (n > 0) {
     w->in_len += (size_t)n;
@@ -233,11 +243,32 @@ static int read_mx(struct wire *w, int flags)
   return -1;
 }
 
+/* What a blocked write finds to read: clear text, or bytes for the pump. */
+static size_t ahead_room(const struct wire *w)
+{
+  return w->tls ? sizeof(w->ahead) - w->ahead_len : sizeof(w->in) - (w->in_len - w->in_pos);
+}
+
+static int read_ahead(struct wire *w)
+{
+  ssize_t n;
+
+  if (!w->tls) {
+    return read_mx(w, MSG_DONTWAIT);
+  }
+  n = recv(w->mx, w->ahead + w->ahead_len, sizeof(w->ahead) - w->ahead_len, MSG_DONTWAIT);
+  w->ahead_len += n > 0 ? (size_t)n : 0;
+  if (n == 0) {
+    errno = JUDGE_CLOSED;
+  }
+  return n > 0 || (n == -1 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) ? 0 : -1;
+}
+
 /*
  * A blocked write also reads, so that an MX that answers a long group before it
  * reads on does not lock up with us (RFC 2920 3.1), until the buffer is full.
  */
-int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline)
+static int write_socket(struct wire *w, const char *data, size_t len, int64_t deadline)
 {
   short events, ready;
   ssize_t n;
@@ -255,19 +286,90 @@ int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline)
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
       return -1;
     }
-    events = (short)(w->in_len - w->in_pos < sizeof(w->in) ? POLLIN | POLLOUT : POLLOUT);
+    events = (short)(ahead_room(w) > 0 ? POLLIN | POLLOUT : POLLOUT);
     if (wait_mx(w, events, &ready, deadline) == -1 ||
-        ((ready & POLLIN) && (events & POLLIN) && read_mx(w, MSG_DONTWAIT) == -1)) {
+        ((ready & POLLIN) && (events & POLLIN) && read_ahead(w) == -1)) {
       return -1;
     }
   }
   return 0;
 }
 
+static int send_for_tls(void *arg, const void *data, size_t len, int64_t deadline)
+{
+  return write_socket(arg, data, len, deadline);
+}
+
+static ssize_t receive_for_tls(void *arg, void *data, size_t len, int64_t deadline)
+{
+  struct wire *w = arg;
+  size_t have = w->ahead_len - w->ahead_pos;
+  short ready;
+  ssize_t n;
+
+  if (have > 0) {
+    have = have < len ? have : len;
+    memcpy(data, w->ahead + w->ahead_pos, have);
+    w->ahead_pos += have;
+    return (ssize_t)have;
+  }
+  w->ahead_pos = w->ahead_len = 0;
+  n = recv(w->mx, data, len, 0);
+  while (n == -1 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) {
+    if (wait_mx(w, POLLIN, &ready, deadline) == -1) {
+      return -1;
+    }
+    n = recv(w->mx, data, len, MSG_DONTWAIT);
+  }
+  return n;
+}
+
+void wire_start_tls(struct wire *w, struct tls_pump *tls)
+{
+  w->tls = tls;
+  tls->receive = receive_for_tls;
+  tls->send = send_for_tls;
+  tls->arg = w;
+}
+
+/* The pump's errno in the words of judge.h. */
+static int tls_error(void)
+{
+  if (errno == EPROTO) {
+    errno = JUDGE_TLS;
+  }
+  return -1;
+}
+
+int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline)
+{
+  if (!w->tls) {
+    return write_socket(w, data, len, deadline);
+  }
+  return tls_pump_write_all(w->tls, data, len, deadline) == -1 ? tls_error() : 0;
+}
+
+static int read_tls(struct wire *w, int64_t deadline)
+{
+  ssize_t n;
+
+  make_room(w);
+  n = tls_pump_read(w->tls, w->in + w->in_len, sizeof(w->in) - w->in_len, deadline);
+  if (n == -1) {
+    return tls_error();
+  }
+  w->in_len += (size_t)n;
+  errno = JUDGE_CLOSED;
+  return n > 0 ? 0 : -1;
+}
+
 static int wait_and_read(struct wire *w, int64_t deadline)
 {
   short ready;
 
+  if (w->tls) {
+    return read_tls(w, deadline);
+  }
   return wait_mx(w, POLLIN, &ready, deadline) == -1 ? -1 : read_mx(w, MSG_DONTWAIT);
 }
 
@@ -278,7 +380,7 @@ int wire_reply(struct wire *w, struct mxreply *r, int64_t deadline,
   size_t used;
 
   mxreply_reset(r);
-  if (w->in_pos == w->in_len && read_mx(w, 0) == -1) {
+  if (w->in_pos == w->in_len && !w->tls && read_mx(w, 0) == -1) {
     return -1;
   }
   for (;;) {
@@ -308,7 +410,8 @@ int wire_reply(struct wire *w, struct mxreply *r, int64_t deadline,
 
 bool wire_unsolicited(const struct wire *w)
 {
-  return w->in_pos < w->in_len;
+  return w->in_pos < w->in_len ||
+         (w->tls && (w->ahead_pos < w->ahead_len || tls_pump_pending(w->tls)));
 }
 
 int wire_idle(struct wire *w, int64_t deadline)

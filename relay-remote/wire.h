@@ -3,6 +3,7 @@
 
 #include "judge.h"
 #include "loglines.h"
+#include "tls_pump.h"
 #include "work.h"
 
 /*
@@ -17,6 +18,9 @@
 
 struct wire {
   int mx; /* -1 when there is no connection */
+  struct tls_pump *tls; /* NULL: clear text */
+  unsigned char ahead[WIRE_IN_SIZE]; /* with TLS: read from the socket during a blocked write */
+  size_t ahead_pos, ahead_len;
   char in[WIRE_IN_SIZE];
   size_t in_pos, in_len; /* what the MX has sent and nobody has taken */
 
@@ -42,6 +46,9 @@ void wire_init(struct wire *w, int channel, struct loglines *log);
 int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, int port,
                  int64_t deadline);
 void wire_close(struct wire *w);
+
+/* From here on everything goes through the pump, which is ready for its handshake. */
+void wire_start_tls(struct wire *w, struct tls_pump *tls);
 
 int wire_write(struct wire *w, const char *data, size_t len, int64_t deadline);
 

@@ -32,6 +32,16 @@ _Noreturn static void die(const char *what)
   _exit(EXIT_TEMPORARY);
 }
 
+static int get_demands(struct session *s, struct netstring_reader *r)
+{
+  for (uint32_t i = 0; i < s->open.host_count; i++) {
+    if (work_get_tls(r, &s->tls[i]) == -1) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
 static int get_open(struct session *s)
 {
   static char data[SEQPACKET_MAX];
@@ -46,7 +56,7 @@ static int get_open(struct session *s)
   }
   netstring_open(&r, data, (size_t)n);
   if (netstring_get_char(&r, &verb) == -1 || verb != 'O' || work_get_open(&r, &s->open) == -1 ||
-      netstring_end(&r) == -1) {
+      get_demands(s, &r) == -1 || netstring_end(&r) == -1) {
     errno = EINVAL;
     return -1;
   }
@@ -62,7 +72,7 @@ static int tell_connected(struct session *s, int64_t ms)
   session_extensions(s, extensions, sizeof(extensions));
   if (netstring_put_str(&b, "O") == 0 && netstring_put_str(&b, s->host) == 0 &&
       netstring_put_u64(&b, (uint64_t)ms) == 0 && netstring_put_str(&b, extensions) == 0 &&
-      netstring_put_u64(&b, s->connected) == 0) {
+      netstring_put_u64(&b, s->connected) == 0 && work_put_tls_result(&b, &s->tls_result) == 0) {
     result = wire_tell(&s->wire, &b);
   }
   buf_free(&b);
@@ -136,6 +146,7 @@ _Noreturn void worker_run(int channel)
     loglines_flush(&s->log);
     tell_no_session(s, &outcome);
   }
+  wire_close(&s->wire);
   loglines_flush(&s->log);
   _exit(EXIT_OK);
 }

@@ -160,7 +160,10 @@ static void lookup(struct rcpt *r, char *out, size_t size)
 {
   const struct domain *d = r->domain;
 
-  if (d->state == DOMAIN_AGAIN) {
+  if (d->state == DOMAIN_AGAIN && d->outcome->stage == STAGE_TLS) {
+    snprintf(out, size, "no MX of %s does what control/tlspolicy demands (%u times): %s; it will be "
+             "tried again", d->name, d->tls_failures, d->outcome->reply);
+  } else if (d->state == DOMAIN_AGAIN) {
     snprintf(out, size, "DNS gives no answer for %s (%u times): %s; it will be asked again",
              d->name, d->failures, d->outcome->reply);
   } else if (d->token) {

@@ -171,6 +171,9 @@ static bool moved(const struct domain *d, const struct settings *old)
   if (was.kind != is.kind || was.port != is.port || strcmp(was.name, is.name) != 0) {
     return true;
   }
+  if (route && sched.settings.tlspolicy.dane && !old->tlspolicy.dane) {
+    return true; /* it was asked without its TLSA records */
+  }
   const char *host = route && route->count > 0 ? route->names + route->hosts[0].name : "";
   return *host && !same_name(sitemap_find(&old->sitemap, host),
                              sitemap_find(&sched.settings.sitemap, host));
@@ -182,6 +185,9 @@ void domain_settings_changed(const struct settings *old)
     struct domain *d = LIST_ITEM(node, struct domain, all);
     d->failures = 0;
     d->expires = d->retry_at = sched.now;
+    if (d->route) {
+      route_police(d->route, &sched.settings.tlspolicy, d->name);
+    }
     if (moved(d, old)) {
       lookup_forget(d); /* the answer would be to the old question */
       d->state = DOMAIN_UNKNOWN;
@@ -226,25 +232,59 @@ static void fail(struct domain *d, const char *status, const char *text, const c
   d->expires = sched.now + (int64_t)(ttl < DOMAIN_NEGATIVE_MAX ? ttl : DOMAIN_NEGATIVE_MAX) * 1000;
 }
 
+/* Doubled for each failure in a row. */
+static uint64_t backoff(uint32_t failures)
+{
+  uint64_t seconds = sched.settings.probe_first;
+
+  for (uint32_t i = 1; i < failures && seconds < sched.settings.probe_max; i++) {
+    seconds *= 2;
+  }
+  return seconds < sched.settings.probe_max ? seconds : sched.settings.probe_max;
+}
+
+/* Asked again after so many seconds; until then the recipients stay. */
+static void wait_until(struct domain *d, uint64_t seconds)
+{
+  d->state = DOMAIN_AGAIN;
+  d->failed_at = sched_stamp();
+  d->retry_at = sched.now + (int64_t)seconds * 1000;
+  timer_set(&d->timer, d->retry_at);
+}
+
+void domain_tls_failed(struct domain *d, const struct outcome *outcome)
+{
+  uint64_t seconds;
+
+  if (d->state == DOMAIN_AGAIN) {
+    return; /* another connection has said so already */
+  }
+  if (sched_stamp() - d->failed_at > 2 * sched.settings.probe_max) {
+    d->tls_failures = 0; /* an old story */
+  }
+  seconds = backoff(++d->tls_failures);
+  if (!d->outcome) {
+    d->outcome = memory_get(sizeof *d->outcome);
+  }
+  *d->outcome = *outcome;
+  wait_until(d, seconds);
+  loglines_printf(&sched.log, '=', "trouble domain=%s kind=tls failures=%u retry=%llus waiting=%u "
+                  "host=%s reply=\"%s\"", d->name, d->tls_failures, (unsigned long long)seconds,
+                  d->waiting_count, outcome->host, outcome->reply);
+}
+
 /* Back-off as for a lane; the recipients stay, and none of their attempts is spent. */
 static void again(struct domain *d, const char *text)
 {
-  uint64_t seconds = sched.settings.probe_first;
+  uint64_t seconds;
 
   if (d->state == DOMAIN_OK && sched.now < d->expires + DOMAIN_STALE_MS) {
     d->retry_at = sched.now + DOMAIN_TTL_MIN * 1000;
     return; /* the old route does until then */
   }
-  d->failures++;
-  for (uint32_t i = 1; i < d->failures && seconds < sched.settings.probe_max; i++) {
-    seconds *= 2;
-  }
-  seconds = seconds < sched.settings.probe_max ? seconds : sched.settings.probe_max;
-  d->state = DOMAIN_AGAIN;
-  d->failed_at = sched_stamp();
-  d->retry_at = sched.now + (int64_t)seconds * 1000;
+  seconds = backoff(++d->failures);
   set_outcome(d, VERDICT_DEFERRED, "4.4.3", text);
-  timer_set(&d->timer, d->retry_at);
+  wait_until(d, seconds);
   loglines_printf(&sched.log, '=', "trouble domain=%s kind=dns failures=%u retry=%llus waiting=%u "
                   "reply=\"%s\"", d->name, d->failures, (unsigned long long)seconds,
                   d->waiting_count, text);
@@ -260,6 +300,7 @@ static void take_route(struct domain *d, struct route *route, uint32_t ttl)
   d->failures = 0;
   route_free(d->route);
   d->route = route;
+  route_police(route, &sched.settings.tlspolicy, d->name);
   d->site = site_get(route->site_key, route->site_name, route->shared);
   if (old) {
     site_release(old);

@@ -36,6 +36,7 @@ struct domain {
   uint32_t users; /* recipients */
   uint32_t waiting_count;
   uint32_t failures;
+  uint32_t tls_failures; /* in a row */
   uint32_t failed_at; /* sched_stamp() */
   enum domain_state state;
   bool held;
@@ -70,5 +71,11 @@ void domain_answer(const struct resolve_answer *a);
 /* What is to be done with an answer (none for a direct plan). The domain may be gone afterwards. */
 void domain_settle(struct domain *d, const struct route_plan *plan, const struct resolve_answer *a);
 unsigned domain_lookups(void);
+
+/*
+ * No MX of it does what control/tlspolicy demands. Its site may be well, for
+ * others; so it is the domain that waits, as if DNS had given no answer.
+ */
+void domain_tls_failed(struct domain *d, const struct outcome *outcome);
 
 #endif

@@ -120,13 +120,9 @@ bool job_start(struct lane *lane)
   return true;
 }
 
-void job_hosts(const struct job *job, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])
+struct domain *job_domain(const struct job *job)
 {
-  const struct rcpt *r = LIST_ITEM(job->rcpts.next, struct rcpt, link);
-
-  if (r->domain->route) {
-    route_fill(r->domain->route, open, ranks);
-  }
+  return LIST_ITEM(job->rcpts.next, struct rcpt, link)->domain;
 }
 
 void job_progress(struct job *job)
@@ -406,7 +402,13 @@ void job_end(struct job *job, const struct work_end *end)
 
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
-  if (lane_refused(job->lane, job->epoch, outcome)) {
+  if (outcome->stage == STAGE_TLS) {
+    /* Somebody answers; it is these domains that ask more. */
+    for (struct list_node *node = job->rcpts.next; node != &job->rcpts; node = node->next) {
+      domain_tls_failed(LIST_ITEM(node, struct rcpt, link)->domain, outcome);
+    }
+    put_back(job);
+  } else if (lane_refused(job->lane, job->epoch, outcome)) {
     put_back(job);
   } else {
     decide_rest(job, outcome);

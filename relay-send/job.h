@@ -5,6 +5,7 @@
 #include "trouble.h"
 #include "work.h"
 
+struct domain;
 struct lane;
 struct worker;
 
@@ -55,7 +56,8 @@ void job_fetched(uint64_t serial, int fd, const char *text);
 
 /* The worker's channel is there: J goes out when the fd is there too. */
 void job_progress(struct job *job);
-void job_hosts(const struct job *job, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);
+/* Of its first recipient: the one that the connection is made for. */
+struct domain *job_domain(const struct job *job);
 
 /* From the worker. -1: it is not an answer to this job. */
 int job_outcome(struct job *job, const struct outcome *outcome);

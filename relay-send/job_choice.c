@@ -75,7 +75,9 @@ static bool joins(const struct rcpt *r, const struct rcpt *other, const struct w
   }
   /* On a new connection: a domain that goes to the same host first. */
   const struct route_host *first = departure_first(r->flow->lane, r->domain->route);
-  return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
+  return w ? worker_serves(w, d->route)
+           : route_rank(d->route, &first->ip, first->port, first->tls) == 0 &&
+               route_joins(d->route, r->domain->route);
 }
 
 void job_collect(struct job *job, struct rcpt *r, const struct worker *w)

@@ -8,6 +8,7 @@
 #include "stop.h"
 #include "tenant.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static struct channel channel;
@@ -46,10 +47,15 @@ static void leave_line(struct domain *d)
 
 static void send_question(struct domain *d, const struct route_plan *plan)
 {
+  struct resolve_question q = {.kind = plan->kind == ROUTE_HOST ? 'h' : 'm', .port = plan->port};
   struct buf b = BUF_INIT(SEQPACKET_MAX);
 
-  d->token = ++last_token;
-  if (resolve_put_question(&b, plan->kind == ROUTE_HOST ? 'h' : 'm', d->token, plan->name) == -1 ||
+  d->token = q.token = ++last_token;
+  if (sched.settings.tlspolicy.dane) {
+    q.kind = plan->kind == ROUTE_HOST ? 'H' : 'M';
+  }
+  snprintf(q.name, sizeof q.name, "%s", plan->name);
+  if (resolve_put_question(&b, &q) == -1 ||
       channel_send(&channel, b.data, b.len, -1) == -1 || hash_insert(&by_token, d) == -1) {
     memory_out();
   }

@@ -29,6 +29,7 @@
 #include "stop.h"
 #include "tenant.h"
 #include "through.h"
+#include "tls_memory.h"
 #include "worker.h"
 
 #include <signal.h>
@@ -156,6 +157,7 @@ static void start_modules(void)
   job_start_module();
   worker_start();
   through_start();
+  tls_memory_start();
   stop_start();
   retry_all_start();
 }

@@ -127,11 +127,50 @@ static void set_site(struct route *route, const char *named, const struct route_
   buf_free(&name);
 }
 
+/*
+ * In names, a host is: its name, NUL, its enum dane_status, the base name of
+ * its TLSA records, NUL, two bytes for the length of the records, and these.
+ */
+#define NAME_FIXED_BYTES 5
+
+static size_t name_size(const struct resolve_answer *a, uint32_t h)
+{
+  return strlen(a->hosts[h].name) + strlen(a->hosts[h].base) + a->hosts[h].tlsa_len +
+         NAME_FIXED_BYTES;
+}
+
+static void put_name(char *p, const struct resolve_answer *a, uint32_t h)
+{
+  p = stpcpy(p, a->hosts[h].name) + 1;
+  *p++ = (char)a->hosts[h].dane;
+  p = stpcpy(p, a->hosts[h].base) + 1;
+  *p++ = (char)(a->hosts[h].tlsa_len >> 8);
+  *p++ = (char)(a->hosts[h].tlsa_len & 0xff);
+  memcpy(p, a->hosts[h].tlsa, a->hosts[h].tlsa_len);
+}
+
+static void get_name(const struct route *route, uint32_t i, const char *domain,
+                     struct tls_host *host)
+{
+  const char *p = route->names + route->hosts[i].name;
+
+  host->domain = domain;
+  host->mx = p;
+  p += strlen(p) + 1;
+  host->dane = (enum dane_status)*p++;
+  host->base = p;
+  p += strlen(p) + 1;
+  host->tlsa_len = (size_t)(unsigned char)p[0] << 8 | (unsigned char)p[1];
+  host->tlsa = (const unsigned char *)p + 2;
+}
+
 static void fill_hosts(struct route *route, const struct route_plan *plan,
                        const struct resolve_answer *a)
 {
-  uint16_t at = 1; /* names[0] is "", for an address without a name */
+  uint16_t at = NAME_FIXED_BYTES; /* the first is "", for an address without a name */
   uint8_t rank = 0;
+
+  route->names[1] = DANE_UNASKED;
 
   if (!a) {
     route->hosts[0] = (struct route_host){.ip = plan->ip, .port = (uint16_t)plan->port};
@@ -146,8 +185,8 @@ static void fill_hosts(struct route *route, const struct route_plan *plan,
           .ip = a->addresses[i].ip, .port = (uint16_t)plan->port, .name = at, .rank = rank};
       }
     }
-    strcpy(route->names + at, a->hosts[h].name);
-    at = (uint16_t)(at + strlen(a->hosts[h].name) + 1);
+    put_name(route->names + at, a, h);
+    at = (uint16_t)(at + name_size(a, h));
   }
 }
 
@@ -155,10 +194,10 @@ struct route *route_make(const struct sitemap *map, const struct route_plan *pla
                          const struct resolve_answer *a)
 {
   uint32_t hosts = a ? a->address_count : 1;
-  size_t names = 1, size = sizeof(struct route) + hosts * sizeof(struct route_host);
+  size_t names = NAME_FIXED_BYTES, size = sizeof(struct route) + hosts * sizeof(struct route_host);
 
   for (uint32_t h = 0; a && h < a->host_count; h++) {
-    names += strlen(a->hosts[h].name) + 1;
+    names += name_size(a, h);
   }
   struct route *route = memory_get(size + names);
   route->names = (char *)route + size;
@@ -168,14 +207,89 @@ struct route *route_make(const struct sitemap *map, const struct route_plan *pla
   return route;
 }
 
-int route_rank(const struct route *route, const struct ip *ip, int port)
+static void demand_of(const struct route *route, uint32_t i, const struct tlspolicies *policies,
+                      const char *domain, struct work_tls *demand)
+{
+  struct tls_host host;
+
+  get_name(route, i, domain, &host);
+  tlspolicy_demand(tlspolicy_find(policies, domain, host.mx), &host, demand);
+}
+
+void route_police(struct route *route, const struct tlspolicies *policies, const char *domain)
+{
+  struct work_tls demand;
+
+  for (uint32_t i = 0; i < route->count; i++) {
+    if (i > 0 && route->hosts[i].name == route->hosts[i - 1].name) {
+      route->hosts[i].tls = route->hosts[i - 1].tls;
+    } else {
+      demand_of(route, i, policies, domain, &demand);
+      route->hosts[i].tls = tlspolicy_digest(&demand);
+    }
+  }
+}
+
+int route_rank(const struct route *route, const struct ip *ip, int port, uint64_t tls)
 {
   for (uint32_t i = 0; i < route->count; i++) {
-    if (route->hosts[i].port == port && ip_equal(&route->hosts[i].ip, ip)) {
+    if (route->hosts[i].port == port && route->hosts[i].tls == tls &&
+        ip_equal(&route->hosts[i].ip, ip)) {
       return route->hosts[i].rank;
     }
   }
   return -1;
+}
+
+/* Is the same demanded of all of its hosts? */
+static bool is_uniform(const struct route *route)
+{
+  for (uint32_t i = 1; i < route->count; i++) {
+    if (route->hosts[i].tls != route->hosts[0].tls) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool route_joins(const struct route *mail, const struct route *with)
+{
+  if (mail->hosts[0].tls == with->hosts[0].tls && is_uniform(mail) && is_uniform(with)) {
+    return true;
+  }
+  for (uint32_t i = 0; i < with->count; i++) {
+    if (route_rank(mail, &with->hosts[i].ip, with->hosts[i].port, with->hosts[i].tls) < 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Found again by what they are, not by their place: open may have some of the route only. */
+static uint32_t find_host(const struct route *route, const struct work_host *host)
+{
+  uint32_t i = 0;
+
+  while (i < route->count &&
+         (route->hosts[i].port != host->port || !ip_equal(&route->hosts[i].ip, &host->ip) ||
+          strcmp(route->names + route->hosts[i].name, host->name) != 0)) {
+    i++;
+  }
+  return i;
+}
+
+void route_demands(const struct route *route, const struct tlspolicies *policies,
+                   const char *domain, const struct work_open *open,
+                   struct work_tls tls[WORK_HOSTS_MAX])
+{
+  for (uint32_t n = 0; n < open->host_count; n++) {
+    uint32_t i = find_host(route, &open->hosts[n]);
+    if (i < route->count) {
+      demand_of(route, i, policies, domain, &tls[n]);
+    } else {
+      tls[n] = (struct work_tls){.kind = TLS_BARRED, .reason = "it is not a host of this domain"};
+    }
+  }
 }
 
 void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])

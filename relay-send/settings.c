@@ -147,9 +147,11 @@ int settings_read(struct settings *s)
   sitemap_init(&s->sitemap);
   replies_init(&s->replies);
   sourcelist_init(&s->sources);
+  tlspolicy_init(&s->tlspolicy);
   if (read_names(s) || read_numbers(s) || read_timeouts(&s->timeouts) || read_retry(s) ||
       !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap)) ||
-      !ok(replies_read(&s->replies)) || !ok(sourcelist_read(&s->sources))) {
+      !ok(replies_read(&s->replies)) || !ok(sourcelist_read(&s->sources)) ||
+      !ok(tlspolicy_read(&s->tlspolicy))) {
     settings_free(s);
     return -1;
   }
@@ -168,6 +170,7 @@ void settings_free(struct settings *s)
   sitemap_free(&s->sitemap);
   replies_free(&s->replies);
   sourcelist_free(&s->sources);
+  tlspolicy_free(&s->tlspolicy);
 }
 
 int64_t settings_retry_ms(const struct settings *s, uint32_t attempts, uint32_t random)

@@ -5,6 +5,7 @@
 #include "sitemap.h"
 #include "smtproutes.h"
 #include "sourcelist.h"
+#include "tlspolicy.h"
 #include "work.h"
 
 /*
@@ -35,6 +36,7 @@ struct settings {
   struct sitemap sitemap;
   struct replies replies;
   struct sourcelist sources;
+  struct tlspolicies tlspolicy;
 };
 
 /* 0, or -1 with control_error(); s is then freed. */

@@ -207,7 +207,7 @@ bool worker_opened(const struct worker *w)
 
 bool worker_serves(const struct worker *w, const struct route *route)
 {
-  int rank = route_rank(route, &w->at.ip, w->at.port);
+  int rank = route_rank(route, &w->at.ip, w->at.port, w->tls);
 
   return rank >= 0 && rank <= w->rank;
 }
@@ -279,16 +279,7 @@ static void send_open(struct worker *w)
 {
   struct buf b = BUF_INIT(SEQPACKET_MAX);
 
-  w->hosts = memory_get(sizeof *w->hosts);
-  departure_open(w);
-  w->hosts->timeouts = sched.settings.timeouts;
-  /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
-   * on its way to one that is leaving. */
-  w->hosts->timeouts.idle += 60;
-  job_hosts(w->job, w->hosts, w->ranks);
-  if (work_put_open(&b, w->hosts) == -1) {
-    memory_out();
-  }
+  worker_put_open(w, &b);
   send_to(w, &b, -1);
   buf_free(&b);
 }

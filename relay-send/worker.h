@@ -32,6 +32,8 @@ struct worker {
   struct work_host at;       /* what it is connected to */
   uint8_t ranks[WORK_HOSTS_MAX]; /* of the hosts it was told, in the route it was opened for */
   uint8_t rank;              /* of at */
+  uint64_t tls;              /* what at was checked against (tlspolicy_digest()) */
+  uint64_t demands[WORK_HOSTS_MAX]; /* of the hosts it was told */
   char host[OUTCOME_HOST_SIZE];
   struct work_open *hosts;   /* what it was told, until it is connected */
   uint64_t token;
@@ -58,6 +60,7 @@ bool worker_serves(const struct worker *w, const struct route *route);
 enum worker_room worker_room(struct lane *lane);
 void worker_request(struct lane *lane, struct job *job); /* a new connection for this job */
 void worker_take(struct worker *w, struct job *job);     /* an idle one */
+void worker_put_open(struct worker *w, struct buf *b); /* O, of a worker that has just arrived */
 bool worker_opened(const struct worker *w);
 void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd is worker.c's */
 

@@ -1,5 +1,5 @@
-/* dns_answer.c and dns_route.c: any DNS message gives an answer within its limits. */
-#include "dns_route.h"
+/* dns_answer.c, dns_route.c and dns_dane.c: any DNS message gives an answer within its limits. */
+#include "dns_dane.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,16 +12,18 @@ static uint32_t no_random(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static const enum dns_type types[] = {DNS_MX, DNS_A, DNS_AAAA};
+  static const enum dns_type types[] = {DNS_MX, DNS_A, DNS_AAAA, DNS_TLSA};
   static const struct route_rules rules = {.me = "a.b"};
-  static struct dns_answer answers[3];
+  static struct dns_answer answers[4];
   static struct resolve_answer a;
   static struct route route;
+  char name[DNS_NAME_SIZE];
 
   memset(&a, 0, sizeof(a));
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 4; i++) {
     dns_answer_parse(data, size, "a.b", types[i], &answers[i]);
-    if (answers[i].mx_count > DNS_MX_MAX || answers[i].address_count > DNS_ADDRESSES_MAX) {
+    if (answers[i].mx_count > DNS_MX_MAX || answers[i].address_count > DNS_ADDRESSES_MAX ||
+        answers[i].tlsa.count > TLSA_RECORDS_MAX) {
       abort();
     }
   }
@@ -30,6 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < route.host_count; i++) {
       route_take_addresses(&route, i, DNS_A, &answers[1]);
       route_take_addresses(&route, i, DNS_AAAA, &answers[2]);
+      if (dane_begin(&route, i, true) && dane_question(&route, i, 25, name) == 0 &&
+          dane_take(&route, i, &answers[3])) {
+        dane_take(&route, i, &answers[3]);
+      }
     }
     route_finish(&route, &rules, &a);
   }

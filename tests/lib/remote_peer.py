@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 from netstring import fields, ns as put
 
@@ -82,10 +83,12 @@ class Worker:
         self.sock, self.pid, self.token = sock, pid, 0
         self.dot_told = False
 
-    def open(self, hosts, helo="relay.example", source4="", source6="", **timeouts):
+    def open(self, hosts, name="relay.example", source4="", source6="", tls=None, **timeouts):
+        """tls: a demand (kind, sni, names, reason, pins, session) for each host (lib/work_tls.h)."""
         t = dict(TIMEOUTS, **timeouts)
+        tls = [x for demand in tls or [("m", "", "", "", "", "")] * len(hosts) for x in demand]
         flat = [x for h in hosts for x in h]
-        send(self.sock, put("O", helo, source4, source6, *t.values(), len(hosts), *flat))
+        send(self.sock, put("O", name, source4, source6, *t.values(), len(hosts), *flat, *tls))
         return self
 
     def opened(self, timeout=20):
@@ -95,6 +98,7 @@ class Worker:
             return None
         f = got[0]
         if f[0] == b"O":
+            self.tls = dict(facts=f[5].decode(), broken=f[6].decode(), session=f[7])
             return ("O", f[1].decode(), f[3].decode())
         return ("N", outcomes(f[1:])[0])
 
@@ -163,27 +167,29 @@ class Remote:
         got = receive(self.sock)
         assert got and got[0] == [b"Q"] and got[1] is not None, got
         self.resolver = socket.socket(fileno=got[1])
-        self.tokens = 0
+        self.tokens, self.lock = 0, threading.Lock()
 
     def worker(self):
-        self.tokens += 1
-        send(self.sock, put("W", self.tokens))
-        f, fd = receive(self.sock)
-        assert f[0] == b"W", f
-        assert int(f[1]) == self.tokens
+        with self.lock:
+            self.tokens += 1
+            send(self.sock, put("W", self.tokens))
+            f, fd = receive(self.sock)
+            assert f[0] == b"W", f
+            assert int(f[1]) == self.tokens
         return Worker(socket.socket(fileno=fd), int(f[2]))
 
-    def ask(self, name, kind="m", timeout=30):
+    def ask(self, name, kind="m", timeout=30, port=25):
         self.tokens += 1
-        send(self.resolver, put(kind, self.tokens, name))
+        send(self.resolver, put(kind, self.tokens, name, *([port] if kind in "MH" else [])))
         f, _ = receive(self.resolver, timeout)
         assert int(f[1]) == self.tokens
         hosts, addresses = int(f[5]), int(f[6])
         at = 7
-        answer = dict(status=f[2].decode(), ttl=int(f[3]), text=f[4].decode(), hosts=[], addresses=[])
+        answer = dict(dane=[], status=f[2].decode(), ttl=int(f[3]), text=f[4].decode(), hosts=[], addresses=[])
         for _ in range(hosts):
             answer["hosts"].append((int(f[at]), f[at + 1].decode()))
-            at += 2
+            answer["dane"].append((f[at + 2].decode(), f[at + 3].decode(), f[at + 4]))
+            at += 5
         for _ in range(addresses):
             answer["addresses"].append((answer["hosts"][int(f[at])][1], f[at + 1].decode()))
             at += 2

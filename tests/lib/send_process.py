@@ -30,7 +30,7 @@ def fields(data):
         n, data = data.split(b":", 1)
         n = int(n)
         assert data[n:n + 1] == b",", data[:60]
-        out.append(data[:n].decode())
+        out.append(data[:n].decode(errors="surrogateescape"))
         data = data[n + 1:]
     return out
 
@@ -69,6 +69,7 @@ class Worker:
     def __init__(self, sock, pid):
         self.sock, self.pid, self.hosts, self.jobs, self.host = sock, pid, [], 0, None
         self.token, self.rcpts, self.id, self.cancelled, self.quit = None, [], None, False, False
+        self.demands, self.tls = [], ("none", "", "")  # lib/work_tls.h
 
     def say(self, *words):
         with contextlib.suppress(OSError):
@@ -77,7 +78,7 @@ class Worker:
     def greet(self):
         name, ip, _port = self.hosts[0]
         self.host = f"{name}[{ip}]"
-        self.say("O", self.host, 3, "PIPELINING DSN", 0)
+        self.say("O", self.host, 3, "PIPELINING DSN", 0, *self.tls)
 
     def no_session(self, reply="Connection refused", code=0, stage="c"):
         self.say("N", 0, "t" + stage, code, "4.4.1", "", reply)
@@ -225,19 +226,23 @@ class Send:
         self._send(self.master, ns("W", f[1], self.pid), theirs.detach())
 
     def _from_resolver(self, f):
-        kind, token, name = f
+        kind, token, name = f[:3]
         self.questions.append((kind, name))
         answer = self.resolve(name)
         if answer is None:
             return
         status, ttl, text, hosts, addresses = answer
         data = ns("A", token, status, ttl, text, len(hosts), len(addresses))
-        data += b"".join(ns(*h) for h in hosts) + b"".join(ns(*a) for a in addresses)
+        data += b"".join(ns(*(tuple(h) + ("-", "", ""))[:5]) for h in hosts) + b"".join(ns(*a) for a in addresses)
         self._send(self.resolver, data)
 
     def _from_worker(self, w, f):
         if f[0] == "O":
-            w.hosts = [tuple(f[15 + 3 * n:18 + 3 * n]) for n in range(int(f[14]))]
+            count = int(f[14])
+            w.hosts = [tuple(f[15 + 3 * n:18 + 3 * n]) for n in range(count)]
+            rest = f[15 + 3 * count:]
+            w.demands = [dict(zip(("kind", "sni", "names", "reason", "pins", "session"),
+                                  rest[6 * n:6 * n + 6])) for n in range(count)]
             self.connect(w)
         elif f[0] == "J":
             w.token, w.id, w.rcpts = int(f[1]), f[2], [int(n) for n in f[6:]]

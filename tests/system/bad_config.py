@@ -15,6 +15,7 @@ from badmx import BadMX
 from relaytest import run, wait_for
 
 LONG = "x" * 1001
+PEM = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
 # program: control file, contents, the line that must be named (0: the file as a whole)
 AT_START = {
     "relay-queue": [
@@ -32,6 +33,8 @@ AT_START = {
         ("smtproutes", "x.test:host.test\nx.test:other.test", 2), ("smtproutes", "x.test:[192.0.2]:25", 1),
         ("smtproutes", "ok.test:host.test\n" + LONG, 2), ("smtproutes", "a b:host.test", 1),
         ("sites", "one", 1), ("sites", "\x00", 1), ("doublebounceto", "nobody", 1),
+        ("tlspolicy", "# x\nok.test:may\nx.test:sometimes", 3), ("tlspolicy", "x.test:fingerprint:12", 1),
+        ("tlspolicy", "x.test:verify\nx.test:may", 2), ("tlspolicy", "x.test:verify:a b", 1),
         ("ceilingfirst", "0", 1), ("ceilingmax", "1h", 1), ("pausefirst", "", 1), ("pausemax", "-1", 1),
         ("replies", "# ours\n\nrate mail * 4?? *x*\nslow mail * *", 4), ("replies", "rate * *", 1),
         ("replies", "rate mail,end * *", 1), ("replies", "rate * * " + "x" * 501, 1),
@@ -40,7 +43,9 @@ AT_START = {
         ("sources", "out1 192.0.2.1 - -\nout1 192.0.2.2 - -", 2)],
     "relay-remote": [
         ("resolver", "127.0.0.1\nlocalhost", 2), ("resolver", "127.0.0.1:99999", 1), ("ipme", "192.0.2.300", 1),
-        ("mxlocal", "127.0.0.0/33", 1), ("mxlocal", "# x\n\nall", 3)],
+        ("mxlocal", "127.0.0.0/33", 1), ("mxlocal", "# x\n\nall", 3),
+        ("tlsca", "no certificate", 0), ("tlsca", PEM % "MAA=", 0), ("tlsca", PEM % "!", 0),
+        ("tlsca", (PEM % "MAA=")[:40], 0)],
     "relay-bounce": [
         ("bouncefrom", "a b", 1), ("bouncehost", "-", 1), ("doublebounceto", "nobody", 1),
         ("bouncemaxbytes", "lots", 1), ("bouncetext", "ok\n\xff", 2), ("bouncetext", "l\n" * 1000, None),

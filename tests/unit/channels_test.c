@@ -95,10 +95,9 @@ static int take_end(const char *data, size_t len)
 
 static int take_question(const char *data, size_t len)
 {
-  uint64_t token;
-  char kind, name[256];
+  struct resolve_question q;
 
-  return resolve_get_question(data, len, &kind, &token, name);
+  return resolve_get_question(data, len, &q);
 }
 
 static int take_route(const char *data, size_t len)
@@ -250,14 +249,31 @@ static void check_resolve(void)
   struct resolve_answer a = {.token = 1, .status = RESOLVE_OK, .ttl = 60, .host_count = 1,
                              .address_count = 1};
 
-  resolve_put_question(&b, 'm', 1, "example.com");
+  struct resolve_question q = {.kind = 'm', .token = 1, .name = "example.com", .port = 25};
+
+  resolve_put_question(&b, &q);
   check_datagram("question", &b, take_question);
   buf_reset(&b);
+  q.kind = 'M';
+  resolve_put_question(&b, &q);
+  check_datagram("question with TLSA", &b, take_question);
+  buf_reset(&b);
   a.hosts[0].preference = 10;
+  a.hosts[0].dane = DANE_NONE;
   strcpy(a.hosts[0].name, "mx.example.com");
   ip_parse("192.0.2.1", 9, &a.addresses[0].ip);
   resolve_put_answer(&b, &a);
   check_datagram("route", &b, take_route);
+  buf_reset(&b);
+  a.hosts[0].dane = DANE_RECORDS; /* without any */
+  resolve_put_answer(&b, &a);
+  CHECK(take_route(b.data, b.len) != 0);
+  buf_reset(&b);
+  memcpy(a.hosts[0].tlsa, "\3\1\1", 3);
+  a.hosts[0].tlsa_len = 35;
+  strcpy(a.hosts[0].base, "mx.example.com");
+  resolve_put_answer(&b, &a);
+  check_datagram("route with TLSA", &b, take_route);
   buf_reset(&b);
   a.addresses[0].host = 1; /* there is only host 0 */
   resolve_put_answer(&b, &a);
