@@ -5,6 +5,7 @@ With SQLite and with MariaDB; the logs are made, in several files, with sessions
 """
 # limit: 300
 # asan: no
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -39,20 +40,36 @@ def mariadb_rows(server):
     return {table: server.rows(f"SELECT * FROM {table} ORDER BY {order}") for table, order in TABLES.items()}
 
 
-def load_killing(options, directory, seconds):
+def load_killing(options, directory, seconds, loaded):
     """Loads, killed KILLS times within so many seconds, then to the end.
 
-    Returns how often it was in the middle, and how many lines the last one still had to load.
+    The first is killed only when a transaction of it is in the database (loaded()), however slow
+    the machine. Returns how often it was in the middle, and how many lines the last one still had
+    to load.
     """
     killed = 0
-    for _ in range(KILLS):
+    for n in range(KILLS):
         process = subprocess.Popen(command(options, directory), stderr=subprocess.DEVNULL)
+        while n == 0 and process.poll() is None and not loaded():
+            time.sleep(0.02)
         time.sleep(random.uniform(0, seconds))
         killed += process.poll() is None
         process.kill()
         process.wait()
     rest = run_program(*command(options, directory)).stderr
     return killed, int(rest.split()[2])
+
+
+def sqlite_loaded(path):
+    with contextlib.suppress(sqlite3.Error), sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        return db.execute("SELECT count(*) FROM messages").fetchone()[0] > 0
+    return False
+
+
+def mariadb_loaded(server):
+    with contextlib.suppress(Failed):
+        return server.rows("SELECT count(*) FROM messages")[0][0] not in (0, "0")
+    return False
 
 
 def check_same(test, wanted, got, what):
@@ -74,14 +91,15 @@ def main(test):
     wanted = sqlite_rows(test.directory / "whole.sqlite")
     test.equal((len(wanted["messages"]), len(wanted["deliveries"])), (SESSIONS, SESSIONS), "every message is there")
     test.check(all(d[4] and d[6] and d[13] for d in wanted["deliveries"]), "each delivery with recipient, site, time")
-    killed, rest = load_killing(["-s", test.directory / "crash.sqlite"], logs, seconds / 4)
+    killed, rest = load_killing(["-s", test.directory / "crash.sqlite"], logs, seconds / 4,
+                                lambda: sqlite_loaded(test.directory / "crash.sqlite"))
     test.check(killed > 0 and rest < lines, f"SQLite: killed {killed} times in the middle, {rest} of {lines} lines left")
     check_same(test, wanted, sqlite_rows(test.directory / "crash.sqlite"), "SQLite, killed and resumed")
     test.equal(run_program("sqlite3", test.directory / "crash.sqlite", "PRAGMA integrity_check").stdout, "ok\n",
                "the database is whole")
     check_growing(test, wanted)
     server = test.ends(Mariadb(test.path("mariadb")))
-    killed, rest = load_killing(["-m", server.options], logs, seconds)
+    killed, rest = load_killing(["-m", server.options], logs, seconds / 4, lambda: mariadb_loaded(server))
     test.check(killed > 0 and rest < lines, f"MariaDB: killed {killed} times in the middle, {rest} of {lines} lines left")
     check_same(test, wanted, mariadb_rows(server), "MariaDB, killed and resumed, as SQLite")
     check_limits(test, logs)
