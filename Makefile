@@ -13,7 +13,7 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
-	intake io ip loglines loop memfd netstring report resolve scan seqpacket verdict work
+	intake io ip loglines loop memfd netstring report resolve scan seqpacket tls_engine tls_pump tls_text verdict work
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd
@@ -67,7 +67,7 @@ LINK = @mkdir -p $(@D); echo "link $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filte
 $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 	$(LINK) -lcdb -lxxhash -lpthread
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
-	$(LINK) -lcdb -lcares -lidn2 -lresolv
+	$(LINK) -lcdb -lcares -lidn2 -lresolv -lbearssl
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
@@ -95,18 +95,19 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
+SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
 SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
 $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
 		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ /usr/lib/$(MULTIARCH)/libcdb.a
+	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ $(SMTPD_STATIC_LIBS)
 
 # --- tests
 
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote \
-	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lbearssl -lpthread
 
 check: $(UNIT:%=$(O)/unit/%)
 	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
@@ -116,7 +117,7 @@ FUZZ_SECONDS = 60
 $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -o $@ $< $(ARCHIVES) \
-	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
+	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lbearssl -lpthread
 fuzz:
 	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run
 .PHONY: fuzz-run
