@@ -214,9 +214,14 @@ static const struct rule sockets[] = {
   DENY(connect),
   DENY(bind),
   DENY(listen),
+};
+
+static const struct rule accepts[] = {
   DENY(accept),
   DENY(accept4),
 };
+
+enum sockets_left { EVERY, ACCEPTED, NONE };
 
 #define RULES_MAX 128
 #define SEGMENTS_MAX (2 * RULES_MAX + 1)
@@ -356,7 +361,7 @@ static int install(struct filter *f)
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
-static int confine(bool network)
+static int confine(enum sockets_left left)
 {
   /* abort() and raise() send a signal to our own pid (glibc by tgkill, musl by tkill). */
   const struct sock_filter own_signals[] = {
@@ -372,8 +377,11 @@ static int confine(bool network)
   f.overflow = 0;
   ADD_RULES(&f, own);
   ADD_RULES(&f, others);
-  if (!network) {
+  if (left != EVERY) {
     ADD_RULES(&f, sockets);
+  }
+  if (left == NONE) {
+    ADD_RULES(&f, accepts);
   }
 #if !defined(CONFINE_SANITIZER)
   /* AddressSanitizer opens /proc/self/maps and log files, and clones, when it reports: the
@@ -387,10 +395,15 @@ static int confine(bool network)
 
 int confine_network(void)
 {
-  return confine(true);
+  return confine(EVERY);
 }
 
 int confine_compute(void)
 {
-  return confine(false);
+  return confine(NONE);
+}
+
+int confine_serve(void)
+{
+  return confine(ACCEPTED);
 }

@@ -4,6 +4,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,7 +12,10 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define RETRY_MS 50
 
 int seqpacket_pair(int fds[2])
 {
@@ -68,6 +72,26 @@ int seqpacket_listen(const char *path, int backlog, mode_t mode)
   return fd;
 }
 
+int seqpacket_listen_group(const char *path, int backlog, const char *group)
+{
+  const struct group *g = NULL;
+  int fd;
+
+  if (geteuid() == 0) {
+    errno = 0;
+    g = getgrnam(group);
+    if (!g) {
+      errno = errno ? errno : ENOENT;
+      return -1;
+    }
+  }
+  fd = seqpacket_listen(path, backlog, 0660);
+  if (fd != -1 && g && chown(path, 0, g->gr_gid) == -1) {
+    return close_keep_errno(fd);
+  }
+  return fd;
+}
+
 /* connect() waits while the listener's backlog is full; the send time-out bounds that wait. */
 static int set_send_timeout(int fd, int64_t ms)
 {
@@ -113,6 +137,21 @@ int seqpacket_connect(const char *path, int64_t deadline)
     return -1;
   }
   return connect_by(fd, &address, deadline) == -1 ? close_keep_errno(fd) : fd;
+}
+
+int seqpacket_connect_patiently(const char *path, int64_t deadline)
+{
+  const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+  int fd;
+
+  for (;;) {
+    fd = seqpacket_connect(path, deadline);
+    if (fd != -1 || (errno != ENOENT && errno != ECONNREFUSED) ||
+        clock_monotonic_ms() + RETRY_MS >= deadline) {
+      return fd;
+    }
+    nanosleep(&pause, NULL);
+  }
 }
 
 int seqpacket_accept(int listener)

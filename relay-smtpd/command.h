@@ -24,7 +24,9 @@ enum command_verb {
   COMMAND_VRFY,
   COMMAND_HELP,
   COMMAND_QUIT,
-  COMMAND_UNOFFERED, /* known to SMTP, but no extension of ours: EXPN, AUTH, STARTTLS, BDAT, ... */
+  COMMAND_STARTTLS,
+  COMMAND_AUTH,
+  COMMAND_UNOFFERED, /* known to SMTP, but no extension of ours: EXPN, BDAT, ETRN, ... */
   COMMAND_FOREIGN    /* another protocol's: a browser was sent here (GET, POST, ...) */
 };
 

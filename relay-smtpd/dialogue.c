@@ -10,7 +10,6 @@
  */
 #include "dialogue.h"
 
-#include "command.h"
 #include "clock.h"
 #include "io.h"
 #include "policy.h"
@@ -42,7 +41,7 @@ void dialogue_reset(struct dialogue *s)
 }
 
 /* An error of the client's. */
-static void complain(struct dialogue *s, const char *reply)
+void dialogue_complain(struct dialogue *s, const char *reply)
 {
   reply_line(&s->out, reply);
   if (++s->errors >= DIALOGUE_ERRORS_MAX) {
@@ -58,7 +57,7 @@ static void do_helo(struct dialogue *s, const struct command *c)
 
   /* RFC 2034 4: no enhanced status codes in replies to HELO and EHLO. */
   if (c->argument_len == 0 || c->argument_len >= ENVELOPE_HELO_SIZE) {
-    complain(s, "501 your name is needed: HELO name.example");
+    dialogue_complain(s, "501 your name is needed: HELO name.example");
     return;
   }
   dialogue_reset(s); /* RFC 5321 4.1.4 */
@@ -73,6 +72,9 @@ static void do_helo(struct dialogue *s, const struct command *c)
   reply_line(&s->out, "250-PIPELINING");
   reply_printf(&s->out, "250-SIZE %llu", (unsigned long long)s->rules->databytes);
   reply_line(&s->out, "250-8BITMIME");
+  if (!s->tls && s->rules->tls != RULES_TLS_NONE) {
+    reply_line(&s->out, "250-STARTTLS");
+  }
   reply_line(&s->out, "250-SMTPUTF8");
   reply_line(&s->out, "250-DSN");
   reply_line(&s->out, "250-ENHANCEDSTATUSCODES");
@@ -86,16 +88,20 @@ static void do_mail(struct dialogue *s, const struct command *c)
   const char *wrong;
 
   if (!s->greeted) {
-    complain(s, "503 5.5.1 say EHLO or HELO first");
+    dialogue_complain(s, "503 5.5.1 say EHLO or HELO first");
+    return;
+  }
+  if (!s->tls && s->rules->tls == RULES_TLS_REQUIRE) { /* RFC 3207 4 */
+    dialogue_complain(s, "530 5.7.0 say STARTTLS first");
     return;
   }
   if (s->in_mail) {
-    complain(s, "503 5.5.1 a transaction is open: finish it, or RSET");
+    dialogue_complain(s, "503 5.5.1 a transaction is open: finish it, or RSET");
     return;
   }
   wrong = command_parse_mail(c->argument, c->argument_len, &m);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   if (m.size > s->rules->databytes) { /* RFC 1870 6.1 */
@@ -126,7 +132,7 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
   const char *wrong;
 
   if (!s->in_mail) {
-    complain(s, "503 5.5.1 MAIL comes first");
+    dialogue_complain(s, "503 5.5.1 MAIL comes first");
     return;
   }
   /* First, and alone: a thousand more of these must be cheap. RFC 5321 4.5.3.1.10. */
@@ -136,7 +142,7 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
   }
   wrong = command_parse_rcpt(c->argument, c->argument_len, e->flags & ENVELOPE_SMTPUTF8, &r);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   wrong = policy_recipient(s->rules, r.address, address);
@@ -157,11 +163,11 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
 static void do_data(struct dialogue *s, const struct command *c)
 {
   if (c->argument_len > 0) {
-    complain(s, "501 5.5.4 DATA takes no argument");
+    dialogue_complain(s, "501 5.5.4 DATA takes no argument");
   } else if (!s->in_mail) {
-    complain(s, "503 5.5.1 MAIL and RCPT come first");
+    dialogue_complain(s, "503 5.5.1 MAIL and RCPT come first");
   } else if (s->envelope.rcpt_count == 0) {
-    complain(s, "554 5.5.1 no valid recipients"); /* RFC 5321 3.3 */
+    dialogue_complain(s, "554 5.5.1 no valid recipients"); /* RFC 5321 3.3 */
   } else {
     receive_message(s);
   }
@@ -187,7 +193,7 @@ static void do_short(struct dialogue *s, const struct command *c)
     break;
   case COMMAND_VRFY:
     if (c->argument_len == 0) {
-      complain(s, "501 5.5.4 VRFY needs an address");
+      dialogue_complain(s, "501 5.5.4 VRFY needs an address");
     } else {
       reply_line(&s->out, "252 2.5.2 send some mail, I will try my best");
     }
@@ -201,10 +207,10 @@ static void do_short(struct dialogue *s, const struct command *c)
     s->end = "not-smtp";
     break;
   case COMMAND_UNOFFERED:
-    complain(s, "502 5.5.1 command not offered here");
+    dialogue_complain(s, "502 5.5.1 command not offered here");
     break;
   default:
-    complain(s, "500 5.5.1 unknown command, HELP lists them");
+    dialogue_complain(s, "500 5.5.1 unknown command, HELP lists them");
   }
 }
 
@@ -226,6 +232,9 @@ static void dispatch(struct dialogue *s, const struct command *c)
     break;
   case COMMAND_HELP:
     do_help(s);
+    break;
+  case COMMAND_STARTTLS:
+    secure_command(s, c);
     break;
   default:
     do_short(s, c);
@@ -249,7 +258,7 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
 
   log_command(s, line, len);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   if (c.verb == COMMAND_RCPT
@@ -325,7 +334,7 @@ static void take_command(struct dialogue *s)
     break;
   case INPUT_TOO_LONG:
     loglines_printf(&s->log, '=', "bad-line reason=too-long");
-    complain(s, "500 5.5.2 line too long");
+    dialogue_complain(s, "500 5.5.2 line too long");
     break;
   default:
     loglines_printf(&s->log, '=', "bad-line reason=bare-lf");
@@ -351,7 +360,9 @@ void dialogue_run(struct dialogue *s)
   log_connect(s);
   switch (hatch_open(&s->hatch, &answer)) {
   case HATCH_OK:
-    reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
+    if (s->rules->tls != RULES_TLS_IMMEDIATE || secure_at_once(s)) {
+      reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
+    }
     break;
   case HATCH_REFUSED: /* too many connections of this tenant, or a full queue */
     reply_printf(&s->out, "%03d %s", answer.code, answer.text);
@@ -368,6 +379,7 @@ void dialogue_run(struct dialogue *s)
                   s->accepted, s->refused, (long long)(clock_monotonic_ms() - s->began));
   reply_flush(&s->out);
   loglines_flush(&s->log);
+  secure_end(s);
   hatch_free(&s->hatch);
   buf_free(&s->message);
   envelope_free(&s->envelope);

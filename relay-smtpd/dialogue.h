@@ -1,11 +1,13 @@
 #ifndef DIALOGUE_H
 #define DIALOGUE_H
 
+#include "command.h"
 #include "hatch.h"
 #include "input.h"
 #include "reply.h"
 #include "rules.h"
 #include "submit.h"
+#include "tls.h"
 
 #include "envelope.h"
 
@@ -21,6 +23,7 @@ struct dialogue {
   struct loglines log;
   struct input in;
   struct reply out;
+  struct tls *tls; /* NULL: in clear */
 
   bool greeted, esmtp;
   char helo[ENVELOPE_HELO_SIZE];
@@ -44,6 +47,14 @@ void dialogue_run(struct dialogue *s);
 
 /* Forgets the transaction (RFC 5321 4.1.1.5). */
 void dialogue_reset(struct dialogue *s);
+
+/* An error of the client's: the reply is given and counted. */
+void dialogue_complain(struct dialogue *s, const char *reply);
+
+/* STARTTLS (RFC 3207), and TLS from the first byte; the latter is true when it stands (secure.c). */
+void secure_command(struct dialogue *s, const struct command *c);
+bool secure_at_once(struct dialogue *s);
+void secure_end(struct dialogue *s);
 
 /* DATA, from the 354 to the reply (receive.c). */
 void receive_message(struct dialogue *s);

@@ -50,6 +50,7 @@ static void begin(struct message *m)
                        .id = e->id,
                        .only_rcpt = e->rcpt_count == 1 ? s->first_rcpt : NULL,
                        .esmtp = s->esmtp,
+                       .tls = s->tls ? s->tls->clause : NULL,
                        .smtputf8 = e->flags & ENVELOPE_SMTPUTF8};
 
   id_mint(e->id);
@@ -122,9 +123,9 @@ static void conclude(struct message *m, const char *reply)
   const struct envelope *e = &s->envelope;
   bool good = reply[0] == '2';
 
-  loglines_printf(&s->log, '=', "%s id=%s tenant=%s bytes=%llu rcpts=%u code=%.3s",
+  loglines_printf(&s->log, '=', "%s id=%s tenant=%s bytes=%llu rcpts=%u code=%.3s%s%s",
                   good ? "accept" : "refuse", e->id, e->tenant, (unsigned long long)m->data.size,
-                  e->rcpt_count, reply);
+                  e->rcpt_count, reply, s->tls ? " tls=" : "", s->tls ? s->tls->facts : "");
   reply_line(&s->out, reply);
   s->accepted += good;
   s->refused += !good;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TIMEOUT_DEFAULT_S 300 /* RFC 5321 4.5.3.2.7 */
 #define TIMEOUT_MAX_S 86400
@@ -153,12 +154,37 @@ static int load_tenant(struct rules *s)
   return 0;
 }
 
+/* RELAYTLS=none|may|require|immediate. */
+static int load_tls(struct rules *s)
+{
+  static const char *const words[] = {[RULES_TLS_NONE] = "none",
+                                      [RULES_TLS_MAY] = "may",
+                                      [RULES_TLS_REQUIRE] = "require",
+                                      [RULES_TLS_IMMEDIATE] = "immediate"};
+  const char *value = getenv("RELAYTLS");
+
+  value = value ? value : words[RULES_TLS_MAY];
+  for (s->tls = RULES_TLS_NONE; strcmp(value, words[s->tls]) != 0; s->tls++) {
+    if (s->tls == RULES_TLS_IMMEDIATE) {
+      return fail("RELAYTLS", value, "neither none, may, require nor immediate");
+    }
+  }
+  if (s->tls == RULES_TLS_NONE || access("control/servercert", F_OK) == 0) {
+    return 0;
+  }
+  if (s->tls != RULES_TLS_MAY) {
+    return fail("RELAYTLS", value, "needs control/servercert, see relay-keyd(8)");
+  }
+  s->tls = RULES_TLS_NONE;
+  return 0;
+}
+
 static int load_rules(struct rules *s)
 {
   const char *barelf = getenv("RELAYBARELF");
   uint64_t priority = ENVELOPE_PRIORITY_DEFAULT;
 
-  if (load_relayclient(s) < 0 || load_tenant(s) < 0 ||
+  if (load_relayclient(s) < 0 || load_tenant(s) < 0 || load_tls(s) < 0 ||
       load_number("RELAYPRIORITY", 99, &priority) < 0 ||
       load_number("DATABYTES", DATABYTES_MAX, &s->databytes) < 0) {
     return -1;

@@ -9,6 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* RELAYTLS; offered only where control/servercert is, so that relay-keyd should be there. */
+enum rules_tls {
+  RULES_TLS_NONE,
+  RULES_TLS_MAY,      /* STARTTLS is offered */
+  RULES_TLS_REQUIRE,  /* no MAIL, no AUTH before it */
+  RULES_TLS_IMMEDIATE /* from the first byte (port 465, RFC 8314) */
+};
+
 /*
  * Everything that control/ and the environment (tcprules, tcpserver) say about
  * this session, read once before the first byte from the network.
@@ -30,6 +38,7 @@ struct rules {
   char tenant[ENVELOPE_TENANT_SIZE];
   int priority;
   bool normalize; /* RELAYBARELF=normalize */
+  enum rules_tls tls;
 };
 
 /* 0, or -1 with rules_error() a sentence that names the file or variable. */
