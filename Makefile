@@ -12,13 +12,14 @@ CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Werror \
 LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
-LIB = address bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
+LIB = address authd bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
 	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket tls_engine tls_pump tls_text verdict work
 
 # A directory's main() files, and the rest of it, which unit tests link too.
-SMTPD_PROGRAMS = relay-smtpd relay-keyd
-SMTPD = command data dialogue hatch input keyring policy receive received reply rules secure submit tls
+SMTPD_PROGRAMS = relay-smtpd relay-keyd relay-authd
+SMTPD = auth command data dialogue hatch input keyring policy receive received reply rules sasl secure submit tls
 KEYD = keyd_key keyd_keys keyd_serve keyd_sessions
+AUTHD = authd_check authd_clients authd_serve
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
@@ -57,7 +58,7 @@ $(O)/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
-$(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o) $(KEYD:%=$(O)/relay-smtpd/%.o)
+$(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o) $(KEYD:%=$(O)/relay-smtpd/%.o) $(AUTHD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
 %.a:
@@ -70,6 +71,8 @@ $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
 	$(LINK) -lcdb -lcares -lidn2 -lresolv -lbearssl
 $(B)/relay-keyd: $(O)/relay-smtpd/relay-keyd.o $(KEYD:%=$(O)/relay-smtpd/%.o) $(O)/lib.a
+	$(LINK) -lcdb -lbearssl
+$(B)/relay-authd: $(O)/relay-smtpd/relay-authd.o $(AUTHD:%=$(O)/relay-smtpd/%.o) $(O)/lib.a
 	$(LINK) -lcdb -lbearssl
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@

@@ -22,7 +22,7 @@
 
 void dialogue_init(struct dialogue *s, const struct rules *rules)
 {
-  s->rules = rules;
+  s->rules = s->first_rules = rules;
   s->began = clock_monotonic_ms();
   loglines_init(&s->log, 2, false);
   input_open(&s->in, 0);
@@ -75,6 +75,7 @@ static void do_helo(struct dialogue *s, const struct command *c)
   if (!s->tls && s->rules->tls != RULES_TLS_NONE) {
     reply_line(&s->out, "250-STARTTLS");
   }
+  auth_offer(s);
   reply_line(&s->out, "250-SMTPUTF8");
   reply_line(&s->out, "250-DSN");
   reply_line(&s->out, "250-ENHANCEDSTATUSCODES");
@@ -95,11 +96,16 @@ static void do_mail(struct dialogue *s, const struct command *c)
     dialogue_complain(s, "530 5.7.0 say STARTTLS first");
     return;
   }
+  wrong = auth_mail_refused(s);
+  if (wrong) {
+    dialogue_complain(s, wrong);
+    return;
+  }
   if (s->in_mail) {
     dialogue_complain(s, "503 5.5.1 a transaction is open: finish it, or RSET");
     return;
   }
-  wrong = command_parse_mail(c->argument, c->argument_len, &m);
+  wrong = command_parse_mail(c->argument, c->argument_len, s->rules->auth != RULES_AUTH_NONE, &m);
   if (wrong) {
     dialogue_complain(s, wrong);
     return;
@@ -236,6 +242,9 @@ static void dispatch(struct dialogue *s, const struct command *c)
   case COMMAND_STARTTLS:
     secure_command(s, c);
     break;
+  case COMMAND_AUTH:
+    auth_command(s, c);
+    break;
   default:
     do_short(s, c);
   }
@@ -316,19 +325,27 @@ bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
 }
 
 /* The time for one line is one timeout, however it trickles in. */
-static void take_command(struct dialogue *s)
+enum input_result dialogue_line(struct dialogue *s, const char **line, size_t *len)
 {
   int64_t deadline = clock_monotonic_ms() + s->rules->timeout_ms;
   enum input_result result;
+
+  while ((result = input_line(&s->in, line, len)) == INPUT_NEED) {
+    if (!dialogue_wait(s, INPUT_COMMAND_READ, deadline)) {
+      break;
+    }
+  }
+  return result;
+}
+
+static void take_command(struct dialogue *s)
+{
   const char *line;
   size_t len;
 
-  while ((result = input_line(&s->in, &line, &len)) == INPUT_NEED) {
-    if (!dialogue_wait(s, INPUT_COMMAND_READ, deadline)) {
-      return;
-    }
-  }
-  switch (result) {
+  switch (dialogue_line(s, &line, &len)) {
+  case INPUT_NEED:
+    break;
   case INPUT_LINE:
     take_line(s, line, len);
     break;

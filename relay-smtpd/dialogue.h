@@ -24,6 +24,9 @@ struct dialogue {
   struct input in;
   struct reply out;
   struct tls *tls; /* NULL: in clear */
+  const struct rules *first_rules;  /* before AUTH */
+  char auth[ENVELOPE_TENANT_SIZE]; /* who has authenticated, "" if nobody has */
+  unsigned auth_failures;
 
   bool greeted, esmtp;
   char helo[ENVELOPE_HELO_SIZE];
@@ -55,6 +58,16 @@ void dialogue_complain(struct dialogue *s, const char *reply);
 void secure_command(struct dialogue *s, const struct command *c);
 bool secure_at_once(struct dialogue *s);
 void secure_end(struct dialogue *s);
+
+/* AUTH (auth.c): its line of the answer to EHLO, the command, why MAIL has to wait for it (NULL:
+ * it need not), and what STARTTLS undoes. */
+void auth_offer(struct dialogue *s);
+void auth_command(struct dialogue *s, const struct command *c);
+const char *auth_mail_refused(const struct dialogue *s);
+void auth_forget(struct dialogue *s);
+
+/* The next line within one timeout. INPUT_NEED: the session is over. */
+enum input_result dialogue_line(struct dialogue *s, const char **line, size_t *len);
 
 /* DATA, from the 354 to the reply (receive.c). */
 void receive_message(struct dialogue *s);

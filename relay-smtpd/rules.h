@@ -9,6 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* RELAYAUTH; offered only where passwords can be checked, by relay-authd. */
+enum rules_auth {
+  RULES_AUTH_NONE,
+  RULES_AUTH_TLS,     /* inside TLS */
+  RULES_AUTH_CLEAR,   /* without TLS too */
+  RULES_AUTH_REQUIRE, /* inside TLS, and no MAIL before it */
+};
+
 /* RELAYTLS; offered only where control/servercert is, so that relay-keyd should be there. */
 enum rules_tls {
   RULES_TLS_NONE,
@@ -39,6 +47,8 @@ struct rules {
   int priority;
   bool normalize; /* RELAYBARELF=normalize */
   enum rules_tls tls;
+  enum rules_auth auth;
+  bool cram; /* CRAM-MD5 is offered: there is control/authcram */
 };
 
 /* 0, or -1 with rules_error() a sentence that names the file or variable. */

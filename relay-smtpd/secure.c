@@ -36,6 +36,7 @@ static bool handshake(struct dialogue *s)
 static void forget(struct dialogue *s)
 {
   dialogue_reset(s);
+  auth_forget(s);
   s->greeted = s->esmtp = false;
   *s->helo = '\0';
 }
