@@ -11,8 +11,9 @@ Creates SERVICES/smtpd, send, keyd and authd with run and log/run.
   -l LOGS      logs go to LOGS/NAME (default SERVICES/NAME/log/main)
   -b BINDIR    where the programs are (default @BIN@)
   ADDRESS PORT where relay-smtpd is to listen (default 127.0.0.1 25)
-Then, to start it:  ln -s SERVICES/smtpd SERVICES/send /etc/service/
-and keyd for TLS (control/servercert), authd for AUTH (control/checkpassword).
+Then, to start it:  ln -s SERVICES/* /etc/service/
+keyd (TLS) and authd (AUTH) stay down until there is control/servercert, control/checkpassword:
+then  rm SERVICES/keyd/down; svc -u /etc/service/keyd
 EOF
 }
 die() { echo "relay-conf: fatal: $*" >&2; exit 100; }
@@ -93,6 +94,7 @@ exec 2>&1
 ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec $bin/relay-$name -d $home
 EOF
+  : > "$services/$name/down" # nothing to serve yet: see relay-keyd(8), relay-authd(8)
 done
 
 cat > "$services/smtpd/rules" <<'EOF'

@@ -12,6 +12,8 @@ WRONG = {"relay-queue": [["--nonsense"], ["-l"], ["-x", "queue"], ["word"]],
          "relay-ctl": [["--nonsense"], [], ["forget"]],
          "relay-remote": [["--nonsense"], ["--check"], ["word"]],
          "relay-start": [["--nonsense"], ["word"]],
+         "relay-keyd": [["--nonsense"], ["word"]],
+         "relay-authd": [["--nonsense"], ["-u"]],
          "relay-conf": [["--nonsense"], ["127.0.0.1", "smtp"], ["1", "2", "3"]],
          "relay-inject": [["--nonsense"], ["-N", "sometimes", "a@b.test"], ["-Z"], []],
          "sendmail": [["--nonsense"]]}
