@@ -36,7 +36,7 @@ static struct {
 /* Shared with the parent. */
 static struct totals {
   unsigned long connections, resumed, messages;
-} *totals;
+} * totals;
 
 static struct {
   int fd;
@@ -102,8 +102,8 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *x, unsigned *usa
   return br_x509_decoder_get_pkey(&c.decoder);
 }
 
-static const br_x509_class take_all = {sizeof(br_x509_class *), start_chain, start_cert, append,
-                                       end_cert, end_chain,   get_pkey};
+static const br_x509_class take_all = {
+  sizeof(br_x509_class *), start_chain, start_cert, append, end_cert, end_chain, get_pkey};
 
 /* --- SMTP */
 
@@ -221,7 +221,8 @@ static void run_connection(const char *message, size_t len, bool again)
 
 static void run_client(void)
 {
-  static const char head[] = "Subject: load\r\n\r\n", line[] = "0123456789 abcdefghij klmnopqrst uvwxyz\r\n";
+  static const char head[] = "Subject: load\r\n\r\n",
+                    line[] = "0123456789 abcdefghij klmnopqrst uvwxyz\r\n";
   char *message = malloc(o.size + sizeof head + sizeof line + 5);
   size_t len = sizeof head - 1;
 

@@ -11,8 +11,7 @@ int authd_put_request(struct buf *b, const struct authd_request *q)
   bool plain = q->verb == 'P';
 
   if (netstring_put(b, &q->verb, 1) || netstring_put_str(b, q->client) ||
-      netstring_put_str(b, q->user) ||
-      netstring_put_str(b, plain ? q->password : q->challenge)) {
+      netstring_put_str(b, q->user) || netstring_put_str(b, plain ? q->password : q->challenge)) {
     return -1;
   }
   return plain ? 0 : netstring_put_str(b, q->response);

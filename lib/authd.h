@@ -26,7 +26,7 @@
 #define AUTHD_DELAY_MS 30000 /* the longest delay after a failure */
 
 #define AUTHD_CLIENT_SIZE 64
-#define AUTHD_USER_SIZE 65   /* a tenant's name: envelope_tenant_valid() */
+#define AUTHD_USER_SIZE 65 /* a tenant's name: envelope_tenant_valid() */
 #define AUTHD_SECRET_SIZE 256
 #define AUTHD_TEXT_SIZE 100
 
@@ -34,7 +34,7 @@ struct authd_request {
   char verb; /* 'P' or 'C' */
   char client[AUTHD_CLIENT_SIZE];
   char user[AUTHD_USER_SIZE];
-  char password[AUTHD_SECRET_SIZE]; /* P */
+  char password[AUTHD_SECRET_SIZE];                               /* P */
   char challenge[AUTHD_SECRET_SIZE], response[AUTHD_SECRET_SIZE]; /* C */
 };
 

@@ -16,8 +16,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define FAILURES_MAX 3       /* wrong passwords in a session */
-#define CONNECT_MS 2000      /* while relay-authd is between two lives */
+#define FAILURES_MAX 3  /* wrong passwords in a session */
+#define CONNECT_MS 2000 /* while relay-authd is between two lives */
 #define RANDOM_BYTES 16
 
 static struct rules authenticated; /* what the session is served by then */
@@ -271,8 +271,7 @@ void auth_command(struct dialogue *s, const struct command *c)
 {
   const char *initial, *wrong = why_not(s);
   size_t initial_len;
-  enum sasl_mechanism mechanism =
-    sasl_parse(c->argument, c->argument_len, &initial, &initial_len);
+  enum sasl_mechanism mechanism = sasl_parse(c->argument, c->argument_len, &initial, &initial_len);
 
   if (wrong) {
     dialogue_complain(s, wrong);

@@ -122,6 +122,7 @@ enum authd_result authd_check_result(int status)
   if (!WIFEXITED(status)) {
     return AUTHD_UNKNOWN;
   }
-  return WEXITSTATUS(status) == 0 ? AUTHD_GOOD : WEXITSTATUS(status) == 1 ? AUTHD_BAD
-                                                                          : AUTHD_UNKNOWN;
+  return WEXITSTATUS(status) == 0   ? AUTHD_GOOD
+         : WEXITSTATUS(status) == 1 ? AUTHD_BAD
+                                    : AUTHD_UNKNOWN;
 }

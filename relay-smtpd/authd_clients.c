@@ -51,8 +51,8 @@ static void forget(struct authd_clients *c, struct authd_client *client)
 void authd_clients_put(struct authd_clients *c, struct authd_client *client, int64_t now)
 {
   client->refs--;
-  if (client->refs == 0 && (client->failures == 0 || client->forget <= now ||
-                            c->by_name.count > AUTHD_CLIENTS_MAX)) {
+  if (client->refs == 0 &&
+      (client->failures == 0 || client->forget <= now || c->by_name.count > AUTHD_CLIENTS_MAX)) {
     forget(c, client);
   }
 }

@@ -20,9 +20,9 @@
 struct authd_client {
   char name[AUTHD_CLIENT_SIZE];
   unsigned failures;
-  unsigned busy;   /* attempts being checked, or whose answer is held back */
-  unsigned refs;   /* attempts in all */
-  int64_t forget;  /* when failures are forgotten */
+  unsigned busy;  /* attempts being checked, or whose answer is held back */
+  unsigned refs;  /* attempts in all */
+  int64_t forget; /* when failures are forgotten */
 };
 
 struct authd_clients {

@@ -24,7 +24,7 @@ struct dialogue {
   struct input in;
   struct reply out;
   struct tls *tls; /* NULL: in clear */
-  const struct rules *first_rules;  /* before AUTH */
+  const struct rules *first_rules; /* before AUTH */
   char auth[ENVELOPE_TENANT_SIZE]; /* who has authenticated, "" if nobody has */
   unsigned auth_failures;
 

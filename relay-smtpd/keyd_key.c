@@ -235,8 +235,9 @@ static int check_pair(struct keyd_key *k, const char *chain_name, const char *ke
   if (find_kind(k, key_name) < 0) {
     return -1;
   }
-  return belongs(k, pk) ? 0 : fail("%s: not the private key of the first certificate in %s",
-                                   key_name, chain_name);
+  return belongs(k, pk)
+           ? 0
+           : fail("%s: not the private key of the first certificate in %s", key_name, chain_name);
 }
 
 struct keyd_key *keyd_key_load(const char *chain_name, const char *chain, size_t chain_len,

@@ -16,7 +16,7 @@
 #define KEYD_RSA_BITS_MAX 4096 /* KEYD_SIGNATURE_MAX */
 
 struct keyd_key {
-  unsigned kind; /* KEYD_RSA, ... */
+  unsigned kind;               /* KEYD_RSA, ... */
   char *names[KEYD_NAMES_MAX]; /* "mx.example.com", "*.example.com" */
   size_t name_count;
   struct keyd_bytes chain[KEYD_CERTIFICATES_MAX]; /* each allocated */

@@ -295,9 +295,8 @@ int keyd_serve(int listener, struct keyd_keys *keys, struct keyd_sessions *sessi
   k.sessions = sessions;
   hash_init(&k.visitors, visitor_key);
   k.listener = (struct loop_watch){.fd = listener, .events = EPOLLIN, .ready = accept_some};
-  k.signals = (struct loop_watch){.fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK),
-                                  .events = EPOLLIN,
-                                  .ready = signalled};
+  k.signals = (struct loop_watch){
+    .fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK), .events = EPOLLIN, .ready = signalled};
   if (k.signals.fd == -1 || loop_init(&k.loop) < 0 || loop_add(&k.loop, &k.signals) < 0) {
     report_fatal_errno("unable to make the event loop");
     return EXIT_TEMPORARY;

@@ -39,8 +39,7 @@ static bool fail(struct keyring *k, const char *why)
 bool keyring_connect(struct keyring *k)
 {
   if (k->fd == -1) {
-    k->fd =
-      seqpacket_connect_patiently(KEYD_PATH, clock_monotonic_ms() + KEYRING_PATIENCE_MS);
+    k->fd = seqpacket_connect_patiently(KEYD_PATH, clock_monotonic_ms() + KEYRING_PATIENCE_MS);
   }
   return k->fd != -1 || fail(k, strerror(errno));
 }
@@ -60,8 +59,8 @@ static bool send_request(struct keyring *k, const struct buf *b, bool anew)
     return fail(k, strerror(errno));
   }
   disconnect(k);
-  return keyring_connect(k) && (seqpacket_send_by(k->fd, b->data, b->len, -1, deadline) == 0 ||
-                                fail(k, strerror(errno)));
+  return keyring_connect(k) &&
+         (seqpacket_send_by(k->fd, b->data, b->len, -1, deadline) == 0 || fail(k, strerror(errno)));
 }
 
 /* Sends b and frees it; the answer's length, or -1. */
@@ -102,8 +101,8 @@ bool keyring_choose(struct keyring *k, const char *server_name, unsigned kinds,
   return n > 0 && good(k, keyd_get_chain(k->answer, (size_t)n, chain, text), text);
 }
 
-bool keyring_sign(struct keyring *k, unsigned algorithm, const unsigned char *parameters, size_t len,
-                  struct keyd_bytes *signature)
+bool keyring_sign(struct keyring *k, unsigned algorithm, const unsigned char *parameters,
+                  size_t len, struct keyd_bytes *signature)
 {
   struct buf b = BUF_INIT(SEQPACKET_MAX);
   char text[KEYD_TEXT_SIZE];

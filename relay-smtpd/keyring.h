@@ -14,9 +14,9 @@
 #define KEYRING_PROBLEM_SIZE (KEYD_TEXT_SIZE + 40)
 
 struct keyring {
-  int fd; /* -1: not connected */
+  int fd;                             /* -1: not connected */
   char problem[KEYRING_PROBLEM_SIZE]; /* why something has failed, "" if nothing has */
-  char answer[SEQPACKET_MAX]; /* the last one: keyd_bytes of it point here */
+  char answer[SEQPACKET_MAX];         /* the last one: keyd_bytes of it point here */
 };
 
 void keyring_init(struct keyring *k);
@@ -28,8 +28,8 @@ bool keyring_connect(struct keyring *k);
 bool keyring_choose(struct keyring *k, const char *server_name, unsigned kinds,
                     struct keyd_chain *chain);
 /* After keyring_choose(), with that key. */
-bool keyring_sign(struct keyring *k, unsigned algorithm, const unsigned char *parameters, size_t len,
-                  struct keyd_bytes *signature);
+bool keyring_sign(struct keyring *k, unsigned algorithm, const unsigned char *parameters,
+                  size_t len, struct keyd_bytes *signature);
 /* session->id is given. False: there is none, which is no problem. */
 bool keyring_load(struct keyring *k, struct keyd_session *session);
 void keyring_save(struct keyring *k, const struct keyd_session *session);

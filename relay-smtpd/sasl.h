@@ -15,7 +15,8 @@
 enum sasl_mechanism { SASL_UNKNOWN, SASL_PLAIN, SASL_LOGIN, SASL_CRAM_MD5 };
 
 /* The argument of AUTH: mechanism, and the initial response, NULL if there is none. */
-enum sasl_mechanism sasl_parse(const char *s, size_t len, const char **initial, size_t *initial_len);
+enum sasl_mechanism sasl_parse(const char *s, size_t len, const char **initial,
+                               size_t *initial_len);
 
 #define SASL_MESSAGE_MAX 1024 /* bytes of a decoded message: two names and a password */
 

@@ -9,6 +9,8 @@
 
 #include "clock.h"
 
+#include <string.h>
+
 static struct tls tls; /* not touched, so no memory, without TLS */
 
 static bool handshake(struct dialogue *s)
@@ -27,6 +29,9 @@ static bool handshake(struct dialogue *s)
   s->tls = &tls;
   s->in.tls = s->out.tls = &tls.pump;
   name = br_ssl_engine_get_server_name(&tls.server.eng);
+  if (!address_domain_valid(name, strlen(name), false)) {
+    name = *name ? "?" : ""; /* any bytes: they could look like facts of ours */
+  }
   loglines_printf(&s->log, '=', "secure tls=%s resumed=%d%s%s", tls.facts, tls.resumed,
                   *name ? " sni=" : "", name);
   return true;

@@ -88,7 +88,8 @@ static void test_refused(void)
   check_refused("rsa.pem locked.key\n",
                 "control/servercert:1: control/locked.key: the private key is encrypted");
   check_refused("p256.pem two.key\n", "control/servercert:1: control/two.key: more than one");
-  check_refused("p521.pem p521.key\n", "control/servercert:1: control/p521.key: ECDSA with another");
+  check_refused("p521.pem p521.key\n",
+                "control/servercert:1: control/p521.key: ECDSA with another");
   check_refused("small.pem small.key\n", "control/servercert:1: control/small.key: RSA with 1024");
   check_refused("rsa.pem rsa.key a_b..c\n", "control/servercert:1: not a server name: a_b..c");
   check_refused("rsa.pem rsa.key *\n", "control/servercert:1: not a server name: *");
@@ -143,9 +144,9 @@ static void check_signature(const struct keyd_key *k, const char *name, unsigned
   shell("openssl x509 -in control/%s.pem -noout -pubkey > public && openssl dgst -%s -verify public"
         " -signature signature signed > /dev/null",
         name, digest);
-  CHECK_INT(keyd_key_sign(k, KEYD_ALGORITHM(hash, k->kind) ^ 2, parameters, sizeof parameters,
-                          signature),
-            0); /* the other kind's */
+  CHECK_INT(
+    keyd_key_sign(k, KEYD_ALGORITHM(hash, k->kind) ^ 2, parameters, sizeof parameters, signature),
+    0); /* the other kind's */
   CHECK_INT(keyd_key_sign(k, 0x0201, parameters, sizeof parameters, signature), 0); /* SHA-1 */
 }
 
@@ -170,7 +171,8 @@ int main(void)
   make("p384", "ec -pkeyopt ec_paramgen_curve:P-384");
   make("p521", "ec -pkeyopt ec_paramgen_curve:P-521");
   test_refused();
-  shell("openssl ec -in control/p384.key -out control/raw.key 2>/dev/null && chmod 600 control/raw.key");
+  shell("openssl ec -in control/p384.key -out control/raw.key 2>/dev/null && chmod 600 "
+        "control/raw.key");
   shell("cat control/rsa.pem control/rsa.key > control/both.pem && chmod 600 control/both.pem");
   list("p256.pem p256.key\nboth.pem\np384.pem raw.key other.test *.wild.test\n");
   CHECK_INT(load(&keys), 0);

@@ -1,4 +1,5 @@
-/* The channels to relay-keyd and relay-authd: what is put is what is got, and nothing less is taken. */
+/* The channels to relay-keyd and relay-authd: what is put is what is got, and nothing less is
+ * taken. */
 #include "authd.h"
 #include "keyd.h"
 

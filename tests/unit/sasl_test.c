@@ -6,9 +6,9 @@ static void test_base64(void)
 {
   static const struct {
     const char *text, *encoded;
-  } good[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-              {"\xff\xfe\xfd", "//79"}};
-  static const char *const bad[] = {"Z",        "Zg",   "Zg=",  "Zg===",    "Zh==", "Zm9=", "Z===",
+  } good[] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+              {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe\xfd", "//79"}};
+  static const char *const bad[] = {"Z",        "Zg",   "Zg=",  "Zg===",  "Zh==", "Zm9=", "Z===",
                                     "Zg==Zg==", "====", "Zm 9", "Zm9v\n", "Z=9v", "Zm-v"};
   char out[100];
   size_t n;
