@@ -13,7 +13,7 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address authd bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
-	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket tls_engine tls_pump tls_text verdict work
+	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket seqpacket_group tls_engine tls_pump tls_text verdict work
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd relay-keyd relay-authd
@@ -102,7 +102,7 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
-SMTPD_LIB = $(filter-out channel loop heap hash,$(LIB))
+SMTPD_LIB = $(filter-out channel loop heap hash seqpacket_group,$(LIB))
 $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
 		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
 	@mkdir -p $(@D)

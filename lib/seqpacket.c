@@ -4,7 +4,6 @@
 #include "io.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -67,26 +66,6 @@ int seqpacket_listen(const char *path, int backlog, mode_t mode)
   bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
   umask(old);
   if (bound == -1 || listen(fd, backlog) == -1) {
-    return close_keep_errno(fd);
-  }
-  return fd;
-}
-
-int seqpacket_listen_group(const char *path, int backlog, const char *group)
-{
-  const struct group *g = NULL;
-  int fd;
-
-  if (geteuid() == 0) {
-    errno = 0;
-    g = getgrnam(group);
-    if (!g) {
-      errno = errno ? errno : ENOENT;
-      return -1;
-    }
-  }
-  fd = seqpacket_listen(path, backlog, 0660);
-  if (fd != -1 && g && chown(path, 0, g->gr_gid) == -1) {
     return close_keep_errno(fd);
   }
   return fd;
