@@ -14,7 +14,7 @@ void keyring_init(struct keyring *k)
   *k->problem = '\0';
 }
 
-static void disconnect(struct keyring *k)
+void keyring_close(struct keyring *k)
 {
   if (k->fd != -1) {
     close(k->fd);
@@ -22,17 +22,11 @@ static void disconnect(struct keyring *k)
   }
 }
 
-void keyring_close(struct keyring *k)
-{
-  disconnect(k);
-  tls_wipe(k->answer, sizeof k->answer);
-}
-
 /* False, and no more to do with this connection. */
 static bool fail(struct keyring *k, const char *why)
 {
   snprintf(k->problem, sizeof k->problem, "relay-keyd: %s", why);
-  disconnect(k);
+  keyring_close(k);
   return false;
 }
 
@@ -58,7 +52,7 @@ static bool send_request(struct keyring *k, const struct buf *b, bool anew)
   if (!anew || (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN)) {
     return fail(k, strerror(errno));
   }
-  disconnect(k);
+  keyring_close(k);
   return keyring_connect(k) &&
          (seqpacket_send_by(k->fd, b->data, b->len, -1, deadline) == 0 || fail(k, strerror(errno)));
 }

@@ -20,7 +20,7 @@ struct keyring {
 };
 
 void keyring_init(struct keyring *k);
-void keyring_close(struct keyring *k); /* wipes the answer */
+void keyring_close(struct keyring *k); /* what is left of an answer is no secret */
 
 /* Is relay-keyd there? Keeps the connection. */
 bool keyring_connect(struct keyring *k);
