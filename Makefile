@@ -1,7 +1,8 @@
 # relay: everything is built under $(O), nothing in the source tree.
 #   make            all programs            make check    unit tests
 #   make install    users, directories, /usr/local (see conf-*)
-#   make bench      every experiment of bench/        make clean
+#   make bench      every experiment of bench/        make tools    what they need: bench/*.c
+#   make clean
 # Variants: make O=build/asan CFLAGS_EXTRA='-fsanitize=address,undefined' MUSL=no
 #           make O=build/clang CC=clang
 
@@ -17,7 +18,8 @@ LIB = address authd bounce buf channel clock confine control control_lookup ctl 
 
 # A directory's main() files, and the rest of it, which unit tests link too.
 SMTPD_PROGRAMS = relay-smtpd relay-keyd relay-authd
-SMTPD = auth command data dialogue hatch input keyring policy receive received reply rules sasl secure submit tls
+SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent \
+	auth keyring sasl secure tls
 KEYD = keyd_key keyd_keys keyd_serve keyd_sessions
 AUTHD = authd_check authd_clients authd_serve
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
@@ -41,7 +43,7 @@ PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
 ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
-.PHONY: all check fuzz bench soak install clean
+.PHONY: all check fuzz tools bench soak install clean
 all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf
 
 # What conf-users and conf-groups say, for relay-start.
@@ -85,13 +87,15 @@ $(B)/relay-conf: relay-send/relay-conf.sh
 # half the cost of glibc's. Debian's libcdb.a is a glibc build: musl_compat.c.
 ifeq ($(MUSL),yes)
 SMTPD_CC = musl-gcc
-SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE
+SMTPD_CFLAGS = -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH) -U_FORTIFY_SOURCE -ffunction-sections -fdata-sections
 SMTPD_OBJ = $(O)/musl
-SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o
+SMTPD_EXTRA = $(O)/musl/lib/musl_compat.o $(O)/musl/lib/musl_strings.o $(O)/musl/lib/musl_arena.o
+SMTPD_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -Wl,-z,noseparate-code,-z,norelro,--gc-sections,-u,getopt
 $(O)/musl/lib/musl_strings.o: SMTPD_CFLAGS += -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns
 else
 SMTPD_CC = $(CC)
 SMTPD_CFLAGS =
+SMTPD_LDFLAGS =
 SMTPD_OBJ = $(O)
 endif
 # A sanitizer's runtime is a shared library.
@@ -102,11 +106,17 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
-SMTPD_LIB = $(filter-out channel loop heap hash seqpacket_group,$(LIB))
-$(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) \
-		$(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) $(SMTPD_EXTRA)
+# What only TLS and AUTH use is behind the rest: a session without them does not touch its pages.
+SMTPD_TLS = authd keyd tls_engine tls_pump tls_text
+SMTPD_LIB = $(filter-out channel loop heap hash seqpacket_group $(SMTPD_TLS),$(LIB)) $(SMTPD_TLS)
+# Last in memory are the objects with the large arrays: what every session touches is in few pages.
+# -u getopt: libc's part of it does not come behind them.
+SMTPD_LAST = $(patsubst %,$(SMTPD_OBJ)/relay-smtpd/%.o,auth secure) $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
+$(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) \
+		$(SMTPD_EXTRA) $(SMTPD_LAST)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_STATIC) -o $@ $^ $(SMTPD_STATIC_LIBS)
+	@echo "link $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(LDFLAGS) $(SMTPD_LDFLAGS) $(SMTPD_STATIC) -o $@ \
+	  $(filter-out $(SMTPD_LAST),$^) -lc $(SMTPD_LAST) $(SMTPD_STATIC_LIBS)
 
 # --- tests
 
@@ -132,7 +142,14 @@ fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 	  $(O)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=$(O)/fuzz/ \
 	    $(O)/corpus/$$t tests/fuzz/corpus/$${t%_fuzz} || exit 1; done
 
-bench: all
+# The tools of bench/ that Debian does not have; not installed.
+TOOLS = tarpit load queue_rate
+tools: $(TOOLS:%=$(O)/tools/%)
+$(O)/tools.a: $(O)/bench/tool.o $(O)/bench/tarpit_session.o $(O)/bench/load_session.o
+$(TOOLS:%=$(O)/tools/%): $(O)/tools/%: $(O)/bench/%.o $(O)/tools.a $(O)/lib.a
+	$(LINK) -lpthread
+
+bench: all tools
 	bench/run
 
 SOAK_MINUTES = 60

@@ -85,6 +85,24 @@ def plot(name, script):
     print(f"picture: {svg}")
 
 
+def bars(name, title, ylabel, groups, series, extra=""):
+    """Bars side by side in each group, their figures on top.
+
+    groups is [(label, [height, ...])], series [(label, colour, how solid)], one for each height.
+    """
+    width, blocks, plots = 0.8 / len(series), [], []
+    for number, (label, colour, solid) in enumerate(series):
+        rows = [f'{place + (number + 0.5) * width - 0.4:.3f} {heights[number]:.4g} "{cell(heights[number])}"'
+                for place, (_, heights) in enumerate(groups)]
+        blocks.append(f"$s{number} << EOD\n" + "\n".join(rows) + "\nEOD")
+        plots.append(f'$s{number} using 1:2 with boxes fs solid {solid} lc rgb "{colour}" title "{label}"')
+        plots.append(f"$s{number} using 1:2:3 with labels offset 0,0.5 font \",9\" notitle")
+    ticks = ", ".join(f'"{label}" {place}' for place, (label, _) in enumerate(groups))
+    plot(name, "\n".join([*blocks, f'set title "{title}"', f'set ylabel "{ylabel}"', f"set boxwidth {width:.3f}",
+                          f"set xtics ({ticks}) scale 0", f"set xrange [-0.5:{len(groups) - 0.5}]", "set grid y",
+                          "set key outside below", extra, "plot " + ", ".join(plots)]) + "\n")
+
+
 def arguments(description, **defaults):
     parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,5 +1,6 @@
 """Counters and load: bytes on the disk, memory of processes, times from logs, smtp-source."""
 import concurrent.futures
+import contextlib
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from common import say
 from servers import ADDRESS, Status
 
 STALLED = 60  # seconds without a single message: the experiment has failed
+OWN_DISK = 2 << 30  # bytes: above the floor of free space that relay-queue keeps
 KERNEL_STACK = 16384  # bytes a thread, Linux on 64-bit machines
 
 
@@ -20,6 +22,34 @@ def disk_bytes(path):
     device = os.stat(path).st_dev
     stat = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
     return int(stat[6]) * 512
+
+
+def settled_disk_bytes(path):
+    """The same once what was begun before has reached the disk: on a device of its own."""
+    written, before = disk_bytes(path), -1
+    while written != before:
+        time.sleep(1)
+        written, before = disk_bytes(path), written
+    return written
+
+
+@contextlib.contextmanager
+def own_disk(directory):
+    """A filesystem on a device of its own, so that disk_bytes() counts nobody else's writes."""
+    image, path = directory / "image", directory / "own-disk"
+    with image.open("wb") as out:
+        out.truncate(OWN_DISK)
+    path.mkdir()
+    # Everything is written now, and not by the kernel in the background while others count.
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image],
+                   check=True)
+    subprocess.run(["mount", "-o", "loop", image, path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+        path.rmdir()
+        image.unlink()
 
 
 def memory(pid):

@@ -64,7 +64,7 @@ static void submit(int fd, struct buf *b, const char *content)
   if (write(message, b->data, b->len) != (ssize_t)b->len || memfd_seal(message) == -1)
     die("memfd");
   buf_reset(b);
-  intake_put_submit(b, envelope_len, CONTENT, "");
+  intake_put_submit(b, envelope_len, CONTENT, "", 0);
   if (seqpacket_send(fd, b->data, b->len, message) == -1)
     die("submit");
   close(message);

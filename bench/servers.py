@@ -18,6 +18,12 @@ SINK_READY = 5  # seconds that smtp-sink may take to listen
 
 
 class Server:
+    port = None
+
+    @property
+    def address(self):
+        return f"{ADDRESS}:{self.port}"
+
     def __enter__(self):
         return self
 
@@ -94,16 +100,21 @@ class Sink(Server):
 
 
 class Relay(Server):
-    """A relay in a sandbox that sends everything to one port, its log in another directory."""
+    """A relay in a sandbox, its log in another directory.
+
+    It sends everything to one port, unless control has smtproutes of its own.
+    """
     name = "relay"
 
-    def __init__(self, directory, logs, sink_port, control=None):
+    def __init__(self, directory, logs, sink_port, control=None, rules=None):
         self.directory, self.port = directory, free_port()
         (directory / "control").mkdir(parents=True)
         (directory / "listen").write_text(f"{ADDRESS} {self.port}\n")
         (directory / "control/smtproutes").write_text(f":{ADDRESS}:{sink_port}\n")
         for name, value in (control or {}).items():
             (directory / "control" / name).write_text(f"{value}\n")
+        if rules:
+            (directory / "rules").write_text(f"{rules}\n")
         self.log = logs / "send/current"
         (directory / "log").symlink_to(logs)
         self._sandbox("up")

@@ -51,6 +51,12 @@ enum control_result control_me(char *value, size_t size);
 enum control_result control_contains(const char *name, const char *key, bool *found);
 
 /*
+ * The same for a list of lines that begin with a name, such as sources: is
+ * there a line of that name? Case counts. A cdb has the names as its keys.
+ */
+enum control_result control_contains_name(const char *name, const char *key, bool *found);
+
+/*
  * The qmail way to match a domain against a list: the domain itself, then
  * each ".suffix" of it. For rcpthosts.
  */

@@ -96,6 +96,28 @@ enum control_result control_contains(const char *name, const char *key, bool *fo
   return result;
 }
 
+enum control_result control_contains_name(const char *name, const char *key, bool *found)
+{
+  size_t len = strlen(key);
+  enum control_result result;
+  struct control_lookup l;
+
+  *found = false;
+  result = lookup_open(&l, name);
+  if (result != CONTROL_OK) {
+    return result;
+  }
+  if (l.is_cdb) {
+    result = lookup_key(&l, key, len, found);
+  }
+  for (size_t i = 0; i < l.list.count && !*found; i++) {
+    const char *line = l.list.lines[i];
+    *found = strcspn(line, " \t") == len && memcmp(line, key, len) == 0;
+  }
+  lookup_close(&l);
+  return result;
+}
+
 enum control_result control_contains_domain(const char *name, const char *domain, bool *found)
 {
   enum control_result result;

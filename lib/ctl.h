@@ -22,16 +22,20 @@
  *              workers_max sites tenants lookups uptime_ms delivered deferred
  *              failed paused                                 (stat, once, first)
  *   tenant     tenant recipients active workers held         (stat)
- *   site       site source window open idle active waiting tenants trouble
- *              retry_ms held                                 (stat)
+ *   site       site source window ceiling rate open idle active waiting tenants
+ *              signal kind trouble trouble_ms typical_ms retry_ms held  (stat)
  *   recipient  id tenant sender recipient site state attempts bytes arrival_ms
  *              next_ms                                       (list)
  *   why        id recipient tenant sender site source state reason attempts
  *              arrival_ms next_ms expires_ms last            (why ID)
  *
  * state: lookup (waits for DNS), ready (waits for a connection), active (on a
- * connection), waiting (until next_ms), held, dsn (failed, notice being made).
+ * connection), waiting (until next_ms), held, dsn (failed, notice being made), commit
+ * (its client waits for the MX's answer no longer; it is being written to the queue).
  * reason is a sentence for people: what holds it, what will happen next.
+ * A site's rate is messages a minute; ceiling and rate are 0 while none is
+ * learnt. signal is what binds it now: down paused rate slow ceiling window or
+ * nothing. kind, trouble and trouble_ms are the last trouble that it had.
  */
 #define CTL_PATH "run/ctl"
 #define CTL_VERB_SIZE 16

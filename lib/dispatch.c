@@ -11,7 +11,8 @@ int dispatch_put_message(struct buf *b, const struct dispatch_message *m, uint32
       netstring_put_u64(b, (uint64_t)m->priority) || netstring_put_u64(b, (uint64_t)m->flags) ||
       netstring_put_u64(b, (uint64_t)m->arrival) || netstring_put_u64(b, m->envelope_len) ||
       netstring_put_u64(b, m->content_len) || netstring_put_u64(b, m->rcpts_total) ||
-      netstring_put_u64(b, m->last) || netstring_put_u64(b, rcpts_here))
+      netstring_put_u64(b, m->through) || netstring_put_u64(b, m->last) ||
+      netstring_put_u64(b, rcpts_here))
     return -1;
   return 0;
 }
@@ -20,6 +21,7 @@ int dispatch_get_message(struct netstring_reader *r, struct dispatch_message *m,
                          uint32_t *rcpts_here)
 {
   uint64_t priority = 0, flags = 0, arrival = 0, envelope_len = 0, total = 0, last = 0, here = 0;
+  uint64_t through = 0;
 
   memset(m, 0, sizeof *m);
   netstring_get_u64(r, UINT64_MAX, &m->serial);
@@ -34,6 +36,7 @@ int dispatch_get_message(struct netstring_reader *r, struct dispatch_message *m,
   netstring_get_u64(r, UINT32_MAX, &envelope_len);
   netstring_get_u64(r, UINT64_MAX, &m->content_len);
   netstring_get_u64(r, ENVELOPE_RCPTS_MAX, &total);
+  netstring_get_u64(r, UINT32_MAX, &through);
   netstring_get_u64(r, 1, &last);
   netstring_get_u64(r, DISPATCH_RCPTS_PER_PART, &here);
   m->priority = (int)priority;
@@ -41,6 +44,7 @@ int dispatch_get_message(struct netstring_reader *r, struct dispatch_message *m,
   m->arrival = (int64_t)arrival;
   m->envelope_len = (uint32_t)envelope_len;
   m->rcpts_total = (uint32_t)total;
+  m->through = (uint32_t)through;
   m->last = last;
   *rcpts_here = (uint32_t)here;
   return r->bad ? -1 : 0;

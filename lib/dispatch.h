@@ -14,6 +14,8 @@
  *      with its verb, may be in one datagram), then for each new one as soon as
  *      it is durable. The last part of a new one brings
  *      the fd, to be kept if an attempt starts at once and else closed.
+ *      With through it is not durable: a message to be tried before anything is
+ *      written (below).
  *   E  all of the queue has been told: deliveries may begin.
  *   F  serial ok text (+ fd): answer to G. ok 0: it could not be read.
  *   D  serial ok: answer to B. ok 1: the DSN is durable and the recipients
@@ -22,6 +24,10 @@
  *   P  paused: 1 while results cannot be written: start no attempt. 0: go on.
  *   S  stop as at TERM: relay-bounce is gone, so all will be started again.
  *   N  key value: an operator's note (a hold), at start, before E.
+ *   C  serial ok: a message of through. ok 1: it is durable now and a message
+ *      like any other. ok 0: its submitter has an answer, or is gone, and keeps
+ *      it: no attempt is to start, what runs is to be cancelled, nothing of it is
+ *      to be told any more.
  *
  * relay-send to relay-queue:
  *   G  serial: give me the message's fd.
@@ -33,6 +39,19 @@
  *      At most one B of a serial is open at a time.
  *   Y  token serial rcpt: what was last said about this recipient?
  *   N  key value: keep this note ("" forgets it).
+ *   T  serial text: through cannot go on: no connection is free, or the time is
+ *      over. text (a status, then words) is the reply for who may not be
+ *      queued. Everything but a running attempt waits for C.
+ *
+ * Through. relay-queue has the message in memory, its submitter waiting. R is
+ * kept in memory, too. When every recipient has an outcome and none is
+ * deferred or owed a DSN, the submitter gets the MX's words and the message is
+ * over on both sides, without C. When all are refused, it gets those, and C 0
+ * follows for what relay-send thinks is owed. Else, when one is deferred or at T,
+ * the message is committed with the states that it has by then, then C 1; what a
+ * running attempt says later is a RESULT like any other. With
+ * ENVELOPE_THROUGH_ONLY nothing is ever committed: a deferral or T is the
+ * submitter's 4xx, and C 0.
  *
  * Either side that sees end-of-file ends: relay-queue after it has written
  * and synced every R that it received.
@@ -61,6 +80,7 @@ struct dispatch_message {
   uint32_t envelope_len;
   uint64_t content_len;
   uint32_t rcpts_total; /* live ones, over all parts */
+  uint32_t through;     /* not 0: seconds that the submitter waits, or ENVELOPE_THROUGH_ONLY and these */
   bool last;            /* the last part */
 };
 

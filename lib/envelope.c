@@ -148,7 +148,12 @@ bool envelope_tenant_valid(const char *s, size_t len)
   return len > 0 && len < ENVELOPE_TENANT_SIZE && printable(s, len, '!', false);
 }
 
-/* "ADDRESS PORT"; whether we may go there is for relay-queue to say. */
+bool envelope_source_valid(const char *s, size_t len)
+{
+  return len > 0 && len < ENVELOPE_SOURCE_SIZE && printable(s, len, '!', false);
+}
+
+/* "ADDRESS PORT"; whether we may go there relay-smtpd has seen to. */
 static bool destination_valid(const char *s)
 {
   const char *space = strchr(s, ' ');
@@ -201,7 +206,7 @@ static uint32_t decode_head(struct envelope *e, struct netstring_reader *r)
   bool utf8 = e->flags & ENVELOPE_SMTPUTF8;
   bool good =
     id_valid(e->id, strlen(e->id)) && envelope_tenant_valid(e->tenant, strlen(e->tenant)) &&
-    printable(e->source, strlen(e->source), '!', false) &&
+    (!*e->source || envelope_source_valid(e->source, strlen(e->source))) &&
     printable(e->client, strlen(e->client), ' ', false) &&
     printable(e->helo, strlen(e->helo), ' ', true) &&
     printable(e->auth, strlen(e->auth), ' ', true) &&

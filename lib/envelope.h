@@ -95,5 +95,6 @@ int envelope_encode(const struct envelope *e, struct buf *out);
 int envelope_decode(struct envelope *e, const char *data, size_t len);
 
 bool envelope_tenant_valid(const char *s, size_t len);
+bool envelope_source_valid(const char *s, size_t len); /* not "": that is the default */
 
 #endif

@@ -9,6 +9,13 @@
  */
 int home_enter(const char *directory);
 
+/*
+ * The options of a program that has no others: -d DIR (then in *directory, else
+ * that is left alone) and --help. Returns -1 to go on, or the status to exit
+ * with: help was asked for, or the options are wrong, and usage is printed.
+ */
+int home_options(int argc, char **argv, const char *usage, const char **directory);
+
 /* What conf-relay said at build time. */
 extern const char home_default[];
 

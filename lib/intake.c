@@ -13,10 +13,12 @@ int intake_put_hello(struct buf *b, const char *tenant, const char *client)
   return 0;
 }
 
-int intake_put_submit(struct buf *b, uint64_t envelope_len, uint64_t content_len, const char *name)
+int intake_put_submit(struct buf *b, uint64_t envelope_len, uint64_t content_len, const char *name,
+                      uint32_t through)
 {
   if (netstring_put(b, "S", 1) || netstring_put_u64(b, envelope_len) ||
-      netstring_put_u64(b, content_len) || netstring_put_str(b, name))
+      netstring_put_u64(b, content_len) || netstring_put_str(b, name) ||
+      netstring_put_u64(b, through))
     return -1;
   return 0;
 }
@@ -24,6 +26,11 @@ int intake_put_submit(struct buf *b, uint64_t envelope_len, uint64_t content_len
 int intake_put_big(struct buf *b)
 {
   return netstring_put(b, "B", 1);
+}
+
+int intake_put_memory(struct buf *b, uint64_t bytes)
+{
+  return netstring_put(b, "P", 1) || netstring_put_u64(b, bytes) ? -1 : 0;
 }
 
 /* A name in queue/big/ is letters and digits of ours: never a path. */
@@ -36,6 +43,7 @@ static bool name_valid(const char *name)
 int intake_get_request(const char *data, size_t len, struct intake_request *q)
 {
   struct netstring_reader r;
+  uint64_t through = 0;
 
   memset(q, 0, sizeof *q);
   netstring_open(&r, data, len);
@@ -50,8 +58,13 @@ int intake_get_request(const char *data, size_t len, struct intake_request *q)
     netstring_get_u64(&r, UINT32_MAX, &q->envelope_len);
     netstring_get_u64(&r, INTAKE_CONTENT_MAX, &q->content_len);
     netstring_get_str(&r, q->name, sizeof q->name);
+    netstring_get_u64(&r, UINT32_MAX, &through);
+    q->through = (uint32_t)through;
     break;
   case 'B':
+    break;
+  case 'P':
+    netstring_get_u64(&r, INTAKE_CONTENT_MAX, &q->content_len);
     break;
   default:
     errno = EINVAL;

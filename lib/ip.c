@@ -109,6 +109,33 @@ bool ip_is_local(const struct ip *ip)
          || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) || b[0] == 0xff;
 }
 
+int ip_network_parse(const char *s, size_t len, struct ip_network *network)
+{
+  const char *slash = memchr(s, '/', len);
+  size_t n = slash ? (size_t)(slash - s) : len;
+  uint64_t bits;
+
+  if (ip_parse(s, n, &network->ip) == -1) {
+    return -1;
+  }
+  bits = network->ip.family == AF_INET ? 32 : 128;
+  if (slash && scan_u64(slash + 1, len - n - 1, bits, &bits) == -1) {
+    errno = EINVAL;
+    return -1;
+  }
+  network->bits = (int)bits;
+  return 0;
+}
+
+bool ip_network_has(const struct ip_network *network, const struct ip *ip)
+{
+  const unsigned char *a = ip->bytes, *b = network->ip.bytes;
+  int whole = network->bits / 8, rest = network->bits % 8;
+
+  return ip->family == network->ip.family && memcmp(a, b, (size_t)whole) == 0 &&
+         (rest == 0 || a[whole] >> (8 - rest) == b[whole] >> (8 - rest));
+}
+
 void ip_to_sockaddr(const struct ip *ip, int port, struct sockaddr_storage *out, socklen_t *len)
 {
   memset(out, 0, sizeof *out);

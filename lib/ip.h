@@ -24,6 +24,16 @@ bool ip_equal(const struct ip *a, const struct ip *b);
 /* Loopback, link-local, unspecified or multicast: never a destination from outside. */
 bool ip_is_local(const struct ip *ip);
 
+/* An address, or all that begin with its first bits. */
+struct ip_network {
+  struct ip ip;
+  int bits;
+};
+
+/* "127.0.0.1" or "127.0.0.0/8"; 0 or -1. */
+int ip_network_parse(const char *s, size_t len, struct ip_network *network);
+bool ip_network_has(const struct ip_network *network, const struct ip *ip);
+
 void ip_to_sockaddr(const struct ip *ip, int port, struct sockaddr_storage *out, socklen_t *len);
 int ip_from_sockaddr(const struct sockaddr *sa, struct ip *ip, int *port);
 

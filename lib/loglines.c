@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HEAD_MAX 24
+#define ORDINARY_LINE 512
 #define NOTE_SIZE 80 /* "PID = dropped lines=N\n" */
 
 void loglines_init(struct loglines *log, int fd, bool lossy)
@@ -166,7 +168,7 @@ static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char 
   return start + n + 1;
 }
 
-/* "PID < ". Not snprintf(): a message has some twenty lines. */
+/* "PID < ", HEAD_MAX bytes at most. Not snprintf(): a message has some twenty lines. */
 static size_t put_head(char *line, pid_t pid, char direction)
 {
   char digits[24];
@@ -184,20 +186,39 @@ static size_t put_head(char *line, pid_t pid, char direction)
   return n;
 }
 
+/* The whole line into room bytes; its length, or 0 if it has no room there. */
+static size_t put_line(char *line, size_t room, pid_t pid, char direction, const char *text,
+                       size_t len)
+{
+  size_t start, n;
+
+  if (room <= HEAD_MAX) {
+    return 0;
+  }
+  start = put_head(line, pid, direction);
+  if (escape_text(text, len, line + start, room - start - 1, &n) < len) {
+    return 0;
+  }
+  line[start + n] = '\n';
+  return start + n + 1;
+}
+
+/* Made where it stays: no copy, and no pages of stack, which a short process pays for. */
 void loglines_put(struct loglines *log, char direction, const char *text, size_t len)
 {
-  char line[LOGLINES_WRITE_MAX];
-  size_t n;
+  char *end = log->out + log->len;
+  size_t n = put_line(end, sizeof(log->out) - log->len, log->pid, direction, text, len);
 
-  n = fill_line(line, put_head(line, log->pid, direction), text, len);
-  if (n > sizeof(log->out) - log->len) {
+  if (n == 0) {
     loglines_flush(log);
+    end = log->out + log->len;
+    if (log->len == 0) {
+      n = fill_line(end, put_head(end, log->pid, direction), text, len);
+    } else { /* behind the rest of a torn line */
+      n = put_line(end, sizeof(log->out) - log->len, log->pid, direction, text, len);
+      log->dropped += n == 0;
+    }
   }
-  if (n > sizeof(log->out) - log->len) {
-    log->dropped++; /* only behind the rest of a torn line */
-    return;
-  }
-  memcpy(log->out + log->len, line, n);
   log->len += n;
 }
 
@@ -222,17 +243,32 @@ void logline_u64(struct logline *line, uint64_t value)
   logline_str(line, digits + at);
 }
 
-void loglines_printf(struct loglines *log, char direction, const char *format, ...)
+/* Apart, because of its stack: a short process pays for each page that it touches. */
+__attribute__((noinline)) static void printf_long(struct loglines *log, char direction,
+                                                  const char *format, va_list ap)
 {
   char text[LOGLINES_WRITE_MAX * 2]; /* more than a line, so that the cut shows */
+  int n = vsnprintf(text, sizeof(text), format, ap);
+
+  if (n >= 0) {
+    loglines_put(log, direction, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+  }
+}
+
+void loglines_printf(struct loglines *log, char direction, const char *format, ...)
+{
+  char text[ORDINARY_LINE];
   va_list ap;
   int n;
 
   va_start(ap, format);
   n = vsnprintf(text, sizeof(text), format, ap);
   va_end(ap);
-  if (n < 0) {
-    return;
+  if (n >= 0 && (size_t)n < sizeof(text)) {
+    loglines_put(log, direction, text, (size_t)n);
+  } else if (n >= 0) {
+    va_start(ap, format);
+    printf_long(log, direction, format, ap);
+    va_end(ap);
   }
-  loglines_put(log, direction, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }

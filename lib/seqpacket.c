@@ -259,12 +259,12 @@ ssize_t seqpacket_recv_by(int fd, void *data, size_t size, int *passed_fd, int64
   ssize_t n;
 
   for (;;) {
-    if (io_wait(fd, POLLIN, deadline) == -1) {
-      return -1;
-    }
     n = recv_with(fd, data, size, passed_fd, MSG_DONTWAIT);
     if (n != -1 || errno != EAGAIN) {
       return n;
+    }
+    if (io_wait(fd, POLLIN, deadline) == -1) {
+      return -1;
     }
   }
 }

@@ -58,7 +58,7 @@ struct work_timeouts {
 
 struct work_open {
   char helo[256];
-  struct ip source4, source6; /* family 0: the system's choice */
+  struct ip source4, source6; /* both family 0: the system's choice; of one, no host is named */
   struct work_timeouts timeouts;
   struct work_host hosts[WORK_HOSTS_MAX];
   uint32_t host_count;

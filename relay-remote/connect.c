@@ -111,23 +111,36 @@ static void name_host(struct session *s, const struct work_host *host)
   snprintf(s->host, sizeof(s->host), "%s[%s]%s", host->name, s->ip_text, port);
 }
 
-static int try_host(struct session *s, const struct work_host *host, struct outcome *o)
+/* The connection alone. A source that this host cannot use is nobody's fault but ours. */
+static int reach_host(struct session *s, const struct work_host *host, struct outcome *o)
 {
   const struct ip *source = host->ip.family == AF_INET ? &s->open.source4 : &s->open.source6;
-  int error;
+  char from[IP_TEXT_SIZE];
+  int result, error;
 
+  ip_format(source, from);
+  result = wire_connect(&s->wire, source, &host->ip, host->port,
+                        deadline_in(s->open.timeouts.connect));
+  error = errno;
+  loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d%s%s%s%s%s", host->name, s->ip_text,
+                  host->port, *from ? " source=" : "", from, result == 0 ? "" : " failed: ",
+                  result == WIRE_NO_SOURCE ? "source: " : "", result == 0 ? "" : strerror(error));
+  if (result == WIRE_NO_SOURCE) {
+    judge_local(o, STAGE_NONE, "4.3.5", "this host cannot use the source address %s: %s", from,
+                strerror(error));
+  } else if (result < 0) {
+    judge_trouble(o, STAGE_CONNECT, error);
+  }
+  return result;
+}
+
+static int try_host(struct session *s, const struct work_host *host, struct outcome *o)
+{
   name_host(s, host);
   snprintf(o->host, sizeof(o->host), "%s", s->host);
-  if (wire_connect(&s->wire, source, &host->ip, host->port,
-                   deadline_in(s->open.timeouts.connect)) == -1) {
-    error = errno;
-    loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d failed: %s", host->name,
-                    s->ip_text, host->port, strerror(error));
-    judge_trouble(o, STAGE_CONNECT, error);
+  if (reach_host(s, host, o) < 0) {
     return -1;
   }
-  loglines_printf(&s->log, '=', "connect host=%s ip=%s port=%d", host->name, s->ip_text,
-                  host->port);
   if (greet(s, o) == 0) {
     return 0;
   }
@@ -141,7 +154,7 @@ static int try_host(struct session *s, const struct work_host *host, struct outc
 /* How far the stages of connecting have gone, to tell of the best try. */
 static int progress(const struct outcome *o)
 {
-  return o->stage == STAGE_HELO ? 2 : o->stage == STAGE_BANNER ? 1 : 0;
+  return o->stage == STAGE_HELO ? 3 : o->stage == STAGE_BANNER ? 2 : o->stage == STAGE_CONNECT;
 }
 
 /* One outcome for all addresses: the one that came furthest, then what the others said. */

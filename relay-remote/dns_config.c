@@ -98,7 +98,7 @@ static int take_local(struct dns_config *config, const char *line)
   uint32_t n = rules->local_count;
 
   if (n == ROUTE_LOCAL_MAX ||
-      route_parse_network(line, strlen(line), &rules->local[n].ip, &rules->local[n].bits) == -1) {
+      ip_network_parse(line, strlen(line), &rules->local[n]) == -1) {
     return -1;
   }
   rules->local_count++;

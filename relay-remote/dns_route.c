@@ -152,35 +152,10 @@ void route_take_addresses(struct route *route, uint32_t host, enum dns_type type
   }
 }
 
-int route_parse_network(const char *s, size_t len, struct ip *ip, int *bits)
-{
-  const char *slash = memchr(s, '/', len);
-  size_t n = slash ? (size_t)(slash - s) : len;
-  uint64_t value;
-
-  if (ip_parse(s, n, ip) == -1) {
-    return -1;
-  }
-  value = ip->family == AF_INET ? 32 : 128;
-  if (slash && scan_u64(slash + 1, len - n - 1, value, &value) == -1) {
-    return -1;
-  }
-  *bits = (int)value;
-  return 0;
-}
-
-static bool in_network(const struct ip *ip, const struct ip *net, int bits)
-{
-  int whole = bits / 8, rest = bits % 8;
-
-  return ip->family == net->family && memcmp(ip->bytes, net->bytes, (size_t)whole) == 0 &&
-         (rest == 0 || (ip->bytes[whole] >> (8 - rest)) == (net->bytes[whole] >> (8 - rest)));
-}
-
 static bool is_listed(const struct route_rules *rules, const struct ip *ip)
 {
   for (uint32_t i = 0; i < rules->local_count; i++) {
-    if (in_network(ip, &rules->local[i].ip, rules->local[i].bits)) {
+    if (ip_network_has(&rules->local[i], ip)) {
       return true;
     }
   }

@@ -13,10 +13,7 @@ struct route_rules {
   char me[256];                 /* control/me: an MX of that name is ourselves */
   struct ip own[ROUTE_OWN_MAX]; /* addresses of ours, from the interfaces and control/ipme */
   uint32_t own_count;
-  struct {
-    struct ip ip;
-    int bits;
-  } local[ROUTE_LOCAL_MAX]; /* control/mxlocal: MXs here although loopback, link-local or our own */
+  struct ip_network local[ROUTE_LOCAL_MAX]; /* control/mxlocal: MXs here although loopback, ... */
   uint32_t local_count;
   bool ipv6_first;
 };
@@ -57,8 +54,5 @@ void route_take_addresses(struct route *route, uint32_t host, enum dns_type type
 
 /* When every host's addresses have been answered. The token stays the caller's. */
 void route_finish(struct route *route, const struct route_rules *rules, struct resolve_answer *a);
-
-/* "127.0.0.1" or "127.0.0.0/8", a line of control/mxlocal; 0 or -1. */
-int route_parse_network(const char *s, size_t len, struct ip *ip, int *bits);
 
 #endif

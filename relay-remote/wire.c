@@ -166,12 +166,22 @@ static int set_blocking(int fd)
   return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
+/* Closes, and leaves errno as it is. */
+static int abandon(struct wire *w, int result)
+{
+  int saved = errno;
+
+  wire_close(w);
+  errno = saved;
+  return result;
+}
+
 int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, int port,
                  int64_t deadline)
 {
   struct sockaddr_storage sa;
   socklen_t len;
-  int one = 1, saved;
+  int one = 1;
 
   w->in_pos = w->in_len = 0;
   w->mx = socket(ip->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -180,16 +190,15 @@ int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, i
   }
   setsockopt(w->mx, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   ip_to_sockaddr(ip, port, &sa, &len);
-  if (bind_source(w->mx, source) == 0 &&
-      (connect(w->mx, (struct sockaddr *)&sa, len) == 0 ||
+  if (bind_source(w->mx, source) == -1) {
+    return abandon(w, WIRE_NO_SOURCE);
+  }
+  if ((connect(w->mx, (struct sockaddr *)&sa, len) == 0 ||
        (errno == EINPROGRESS && finish_connect(w, deadline) == 0)) &&
       set_blocking(w->mx) == 0) {
     return 0;
   }
-  saved = errno;
-  wire_close(w);
-  errno = saved;
-  return -1;
+  return abandon(w, -1);
 }
 
 void wire_close(struct wire *w)

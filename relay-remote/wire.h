@@ -34,7 +34,11 @@ struct wire {
 
 void wire_init(struct wire *w, int channel, struct loglines *log);
 
-/* Connects to an address from source (family 0: the system's choice). */
+/*
+ * Connects to an address from source (family 0: the system's choice). 0, -1, or WIRE_NO_SOURCE
+ * when this host cannot use that source: nobody was asked.
+ */
+#define WIRE_NO_SOURCE (-2)
 int wire_connect(struct wire *w, const struct ip *source, const struct ip *ip, int port,
                  int64_t deadline);
 void wire_close(struct wire *w);

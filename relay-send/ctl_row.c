@@ -1,5 +1,6 @@
-/* The rows of the answers to relay-ctl (ctl.h), and the sentence that says what holds a message. */
+/* The rows of the answers to relay-ctl (ctl.h). */
 #include "ctl_client.h"
+#include "ctl_why.h"
 
 #include "domain.h"
 #include "flow.h"
@@ -93,7 +94,7 @@ void ctl_row_relay(struct ctl_client *c)
   put_number(c, "active", (int64_t)sched.places[RCPT_AT_ACTIVE]);
   put_number(c, "waiting",
              (int64_t)(sched.places[RCPT_AT_WAITING] + sched.places[RCPT_AT_LOOKUP] +
-                       sched.backing_off));
+                       sched.places[RCPT_AT_COMMIT] + sched.backing_off));
   put_number(c, "held", (int64_t)sched.places[RCPT_AT_HELD]);
   put_number(c, "dsn_due", (int64_t)(sched.places[RCPT_AT_DUE] + sched.places[RCPT_AT_NOTICE]));
   put_number(c, "workers", workers_count());
@@ -130,22 +131,27 @@ void ctl_row_site(struct ctl_client *c, const void *item)
   put_text(c, "site", lane->site->name);
   put_text(c, "source", sources_name(lane->source));
   put_number(c, "window", lane->window.limit);
+  put_number(c, "ceiling", lane->window.ceiling);
+  put_number(c, "rate", lane->rate.per_minute);
   put_number(c, "open", lane->open);
   put_number(c, "idle", lane->idle_count);
   put_number(c, "active", lane->active);
   put_number(c, "waiting", lane->ready);
   put_number(c, "tenants", lane->tenants);
-  put_text(c, "trouble", lane->failing ? lane->trouble->reply : "");
-  put_number(c, "retry_ms",
-             lane->failing ? sched.wall + (lane->probe_at - sched.now) : 0);
+  put_text(c, "signal", ctl_why_signal(lane));
+  put_text(c, "kind", trouble_name(lane->last));
+  put_text(c, "trouble", lane->last ? lane->troubles[lane->last].reply : "");
+  put_number(c, "trouble_ms", lane->last ? lane->troubles[lane->last].at : 0);
+  put_number(c, "typical_ms", lane->typical_ms);
+  put_number(c, "retry_ms", ctl_why_next(lane));
   put_bool(c, "held", lane->site->held);
   end(c);
 }
 
 const char *ctl_state(const struct rcpt *r)
 {
-  static const char *const names[RCPT_PLACES] = {"lookup", "ready", "active", "waiting",
-                                                 "held",   "dsn",   "dsn",    "ended"};
+  static const char *const names[RCPT_PLACES] = {"lookup", "ready", "active", "waiting", "held",
+                                                 "dsn",    "dsn",   "commit", "ended"};
 
   return schedule_obstacle(r) ? "waiting" : names[r->where];
 }
@@ -167,8 +173,8 @@ static int64_t next_time(const struct rcpt *r)
   if (r->where == RCPT_AT_WAITING) {
     return sched.wall + ((int64_t)r->at - sched_stamp()) * 1000;
   }
-  if (r->where == RCPT_AT_READY && r->flow->lane->failing) {
-    return sched.wall + (r->flow->lane->probe_at - sched.now);
+  if (r->where == RCPT_AT_READY) {
+    return ctl_why_next(r->flow->lane);
   }
   if (r->where == RCPT_AT_LOOKUP && r->domain->state == DOMAIN_AGAIN) {
     return sched.wall + (r->domain->retry_at - sched.now);
@@ -196,82 +202,6 @@ void ctl_row_recipient(struct ctl_client *c, struct rcpt *r)
   end(c);
 }
 
-static void reason_ready(const struct rcpt *r, char *out, size_t size)
-{
-  const struct lane *lane = r->flow->lane;
-  const char *site = lane->site->name;
-
-  if (!sched.told) {
-    snprintf(out, size, "the queue is still being read");
-  } else if (sched.paused) {
-    snprintf(out, size, "all deliveries wait: the queue cannot write results (disk full?)");
-  } else if (lane->failing) {
-    snprintf(out, size, "%s gives no connection (%u failures in a row): %s; one connection at a "
-             "time tries again, and when it is greeted all of its mail goes",
-             site, lane->failures, lane->trouble->reply);
-  } else if (r->flow->blocked) {
-    snprintf(out, size, "tenant %s holds %u of %llu workers, as many as it may while the others "
-             "are busy", r->flow->tenant->name, r->flow->tenant->active,
-             (unsigned long long)sched.settings.workers);
-  } else if (lane->active >= lane->window.limit || lane->full) {
-    snprintf(out, size, "all %u connections that %s is given now are in use; %u recipients of %u "
-             "tenants wait for them in turn", lane->window.limit, site, lane->ready, lane->tenants);
-  } else if (jobs_active() >= sched.settings.workers) {
-    snprintf(out, size, "all %llu workers are busy", (unsigned long long)sched.settings.workers);
-  } else {
-    snprintf(out, size, "its turn is next");
-  }
-}
-
-static void reason_lookup(const struct rcpt *r, char *out, size_t size)
-{
-  const struct domain *d = r->domain;
-
-  if (d->state == DOMAIN_AGAIN) {
-    snprintf(out, size, "DNS gives no answer for %s (%u times): %s; it will be asked again",
-             d->name, d->failures, d->outcome->reply);
-  } else if (d->token) {
-    snprintf(out, size, "DNS has been asked where mail for %s goes", d->name);
-  } else if (!sched.told) {
-    snprintf(out, size, "the queue is still being read");
-  } else {
-    snprintf(out, size, "tenant %s has as many DNS questions open as it may",
-             rcpt_message((struct rcpt *)r)->tenant->name);
-  }
-}
-
-static void reason_text(const struct rcpt *r, char *out, size_t size)
-{
-  char what[512];
-
-  switch (r->where) {
-  case RCPT_AT_READY:
-    reason_ready(r, out, size);
-    break;
-  case RCPT_AT_LOOKUP:
-    reason_lookup(r, out, size);
-    break;
-  case RCPT_AT_ACTIVE:
-    snprintf(out, size, "it is being delivered over a connection to %s", site_name(r));
-    break;
-  case RCPT_AT_WAITING:
-    snprintf(out, size, "attempt %u failed for now; it waits for its next attempt", r->attempts);
-    break;
-  case RCPT_AT_HELD:
-    hold_describe(r, what, sizeof what);
-    snprintf(out, size, "an operator holds %s; relay-ctl release ends that",
-             *what ? what : "it no longer, it goes in a moment");
-    break;
-  case RCPT_AT_DUE:
-    snprintf(out, size, "%s; a notice to the sender is due",
-             r->relayed ? "it was relayed" : "it has failed");
-    break;
-  default:
-    snprintf(out, size, "%s; a notice to the sender is being made",
-             r->relayed ? "it was relayed" : "it has failed");
-  }
-}
-
 void ctl_row_why(struct ctl_client *c, struct rcpt *r, const char *last)
 {
   struct message *m = rcpt_message(r);
@@ -279,7 +209,7 @@ void ctl_row_why(struct ctl_client *c, struct rcpt *r, const char *last)
   char id[ID_SIZE], reason[2048];
 
   message_id(m, id);
-  reason_text(r, reason, sizeof reason);
+  ctl_why_text(r, reason, sizeof reason);
   begin(c, "why");
   put_text(c, "id", id);
   put_text(c, "recipient", rcpt_address(r));

@@ -20,12 +20,14 @@ static const struct ctl_column tenant_columns[] = {
   {"HELD", "held", CTL_YES},
 };
 static const struct ctl_column site_columns[] = {
-  {"SITE", "site", CTL_TEXT},        {"SOURCE", "source", CTL_TEXT},
-  {"WINDOW", "window", CTL_NUMBER},  {"OPEN", "open", CTL_NUMBER},
-  {"IDLE", "idle", CTL_NUMBER},      {"ACTIVE", "active", CTL_NUMBER},
+  {"SITE", "site", CTL_TEXT},         {"SOURCE", "source", CTL_TEXT},
+  {"WINDOW", "window", CTL_NUMBER},   {"CEILING", "ceiling", CTL_COUNT},
+  {"RATE/MIN", "rate", CTL_COUNT},    {"OPEN", "open", CTL_NUMBER},
+  {"IDLE", "idle", CTL_NUMBER},       {"ACTIVE", "active", CTL_NUMBER},
   {"WAITING", "waiting", CTL_NUMBER}, {"TENANTS", "tenants", CTL_NUMBER},
-  {"HELD", "held", CTL_YES},         {"RETRY", "retry_ms", CTL_NEXT},
-  {"TROUBLE", "trouble", CTL_TEXT},
+  {"HELD", "held", CTL_YES},          {"BOUND BY", "signal", CTL_TEXT},
+  {"NEXT", "retry_ms", CTL_NEXT},     {"LAST", "kind", CTL_TEXT},
+  {"AGO", "trouble_ms", CTL_AGE},     {"TROUBLE", "trouble", CTL_TEXT},
 };
 
 const struct ctl_column *ctl_table_columns(const char *type, unsigned *count)
@@ -71,7 +73,7 @@ void ctl_table_begin(struct ctl_table *t, const struct ctl_column *columns, unsi
 
 static bool right(enum ctl_column_kind kind)
 {
-  return kind == CTL_NUMBER || kind == CTL_SIZE || kind == CTL_AGE;
+  return kind == CTL_NUMBER || kind == CTL_COUNT || kind == CTL_SIZE || kind == CTL_AGE;
 }
 
 static void put_cell(const struct ctl_table *t, FILE *out, unsigned column, const char *text)
@@ -116,6 +118,9 @@ static char *format_cell(const struct ctl_row *row, const struct ctl_column *col
     ctl_print_size((uint64_t)number, text);
     break;
   case CTL_AGE:
+    if (number == 0) {
+      return memory_copy("-");
+    }
     ctl_print_span(now - number, text);
     break;
   case CTL_NEXT:
@@ -123,6 +128,12 @@ static char *format_cell(const struct ctl_row *row, const struct ctl_column *col
       return memory_copy("-");
     }
     ctl_print_span(number - now, text + 3);
+    break;
+  case CTL_COUNT:
+    if (number == 0) {
+      return memory_copy("-");
+    }
+    snprintf(text, sizeof text, "%lld", (long long)number);
     break;
   case CTL_YES:
     return memory_copy(number ? "yes" : "-");

@@ -9,13 +9,14 @@
  * later part never has narrower columns than the one before.
  */
 #define CTL_TABLE_ROWS 1000
-#define CTL_TABLE_COLUMNS 12
+#define CTL_TABLE_COLUMNS 16
 
 enum ctl_column_kind {
   CTL_TEXT,
-  CTL_NUMBER, /* right-aligned, as are the next two */
+  CTL_NUMBER, /* right-aligned, as are the next three */
+  CTL_COUNT,  /* 0 is "-" */
   CTL_SIZE,   /* bytes */
-  CTL_AGE,    /* since that time */
+  CTL_AGE,    /* since that time; 0 is "-" */
   CTL_NEXT,   /* until that time; 0 is "-" */
   CTL_YES     /* "yes" or nothing */
 };

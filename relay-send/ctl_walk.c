@@ -80,7 +80,7 @@ static void end_by_operator(struct ctl_client *c, struct rcpt *r)
                       .reply = "returned by the operator of this relay"};
   bool drop = verb_is(c, "drop");
 
-  if (r->where == RCPT_AT_ACTIVE || r->where == RCPT_AT_NOTICE ||
+  if (r->where == RCPT_AT_ACTIVE || r->where == RCPT_AT_NOTICE || r->where == RCPT_AT_COMMIT ||
       (r->where == RCPT_AT_DUE && !drop)) {
     c->left_alone++;
     return;

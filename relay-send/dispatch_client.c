@@ -7,13 +7,13 @@
 #include "hash.h"
 #include "hold.h"
 #include "job.h"
-#include "memfd.h"
 #include "memory.h"
 #include "notice.h"
 #include "report.h"
 #include "schedule.h"
 #include "seqpacket.h"
 #include "stop.h"
+#include "through.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,10 +161,7 @@ static void keep_fresh(const struct dispatch_message *m, int fd)
   if (fd == -1) {
     return;
   }
-  if (memfd_check(fd, (off_t)len) == -1) {
-    close(fd);
-    return;
-  }
+  /* relay-queue has checked it (memfd_check()); here it is only passed on, to be read with pread. */
   if (fresh_most == 0) {
     close(fd);
     return;
@@ -194,6 +191,9 @@ static void take_message(const struct dispatch_message *head, const struct dispa
   m->held = hold_is("id", head->id);
   /* One that fails at once must not take the message away before the others are placed. */
   m->notice_open = 1;
+  if (head->through) {
+    through_begin(m, head->through);
+  }
   uint16_t count = m->rcpt_count;
   for (uint16_t i = 0; i < count; i++) {
     schedule_told(&m->rcpts[i], &rcpts[i]);
@@ -306,6 +306,19 @@ static int told_numbers(struct netstring_reader *r, char verb)
   return 0;
 }
 
+static int told_end_of_through(struct netstring_reader *r)
+{
+  uint64_t serial = 0, ok = 0;
+
+  netstring_get_u64(r, UINT64_MAX, &serial);
+  netstring_get_u64(r, 1, &ok);
+  if (netstring_end(r) == -1) {
+    return -1;
+  }
+  through_answer(serial, ok);
+  return 0;
+}
+
 static int told_text(struct netstring_reader *r, char verb)
 {
   char key[DISPATCH_NOTE_KEY_SIZE], value[2048];
@@ -346,6 +359,8 @@ static int dispatch(struct netstring_reader *r, int fd)
 
   netstring_get_char(r, &verb);
   switch (verb) {
+  case 'C':
+    return told_end_of_through(r);
   case 'M':
     return told_messages(r, fd);
   case 'F':

@@ -157,7 +157,7 @@ static int submit(int sock, const struct inject_message *m, const struct buf *en
   int fd = -1;
   int status = store(sock, m, envelope, big, &fd, name, text, size);
 
-  if (status == 0 && intake_put_submit(&request, envelope->len, content, name) < 0) {
+  if (status == 0 && intake_put_submit(&request, envelope->len, content, name, 0) < 0) {
     snprintf(text, size, "out of memory");
     status = EX_TEMPFAIL;
   }

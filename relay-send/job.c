@@ -1,11 +1,12 @@
 #include "job.h"
 
+#include "departure.h"
 #include "dispatch_client.h"
 #include "domain.h"
 #include "flow.h"
 #include "hash.h"
-#include "hold.h"
-#include "lane.h"
+#include "job_choice.h"
+#include "learn.h"
 #include "memfd.h"
 #include "memory.h"
 #include "results.h"
@@ -18,8 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOB_LOOK_AHEAD 16  /* recipients, for one that an idle connection can take */
-#define JOB_IDLE_LOOKED 8  /* idle connections looked at for each */
 #define JOB_MOVED_MAX 1000 /* recipients that turned out to belong elsewhere, in one start */
 
 static struct hash fetching; /* the first job of each serial */
@@ -42,101 +41,6 @@ void job_start_module(void)
 uint32_t jobs_active(void)
 {
   return active;
-}
-
-static struct worker *idle_for(const struct lane *lane, const struct route *route)
-{
-  struct list_node *node = lane->idle.next;
-
-  for (int i = 0; i < JOB_IDLE_LOOKED && node != &lane->idle; i++, node = node->next) {
-    struct worker *w = LIST_ITEM(node, struct worker, idle);
-    if (worker_serves(w, route)) {
-      return w;
-    }
-  }
-  return NULL;
-}
-
-/*
- * The first recipient in the flow; but if an idle connection fits one that is
- * not far behind it, that one, because at a provider of many hosts each
- * domain has its own, and a warm connection is worth a small change of order.
- */
-static struct rcpt *choose(const struct lane *lane, const struct flow *flow, struct worker **w)
-{
-  struct rcpt *first = flow_first(flow), *r = first;
-
-  *w = NULL;
-  for (int i = 0; i < JOB_LOOK_AHEAD && r && lane->idle_count > 0; i++) {
-    if (r->domain->state == DOMAIN_OK && r->domain->site == lane->site &&
-        (*w = idle_for(lane, r->domain->route)) != NULL) {
-      return r;
-    }
-    r = flow_after(flow, r);
-  }
-  return first;
-}
-
-/* False: it did not belong here (any more), and has gone to where it does. */
-static bool belongs(const struct lane *lane, struct rcpt *r)
-{
-  struct domain *d = r->domain;
-
-  if (hold_covers(r)) {
-    rcpt_detach(r);
-    rcpt_place(r, RCPT_AT_HELD);
-    return false;
-  }
-  if (d->state == DOMAIN_OK && d->expires <= sched.now && sched.now >= d->retry_at) {
-    domain_ask(d, rcpt_message(r)->tenant);
-  }
-  if (d->state != DOMAIN_OK || d->site != lane->site) {
-    rcpt_detach(r);
-    schedule_now(r, false);
-    return false;
-  }
-  return true;
-}
-
-/* May other go in the same transaction as r? */
-static bool joins(const struct rcpt *r, const struct rcpt *other, const struct worker *w)
-{
-  const struct domain *d = other->domain;
-
-  if (other->where != RCPT_AT_READY || other->flow != r->flow) {
-    return false;
-  }
-  if (d == r->domain) {
-    return true;
-  }
-  if (d->state != DOMAIN_OK || d->site != r->domain->site || hold_covers(other)) {
-    return false;
-  }
-  /* On a new connection: a domain that goes to the same host first. */
-  const struct route_host *first = r->domain->route->hosts;
-  return w ? worker_serves(w, d->route) : route_rank(d->route, &first->ip, first->port) == 0;
-}
-
-static uint32_t collect(struct job *job, struct rcpt *r, const struct worker *w)
-{
-  struct message *m = rcpt_message(r);
-  struct rcpt *chosen[WORK_RCPTS_MAX];
-  uint32_t count = 0;
-
-  chosen[count++] = r;
-  for (uint16_t i = 0; i < m->rcpt_count && count < WORK_RCPTS_MAX; i++) {
-    if (&m->rcpts[i] != r && joins(r, &m->rcpts[i], w)) {
-      chosen[count++] = &m->rcpts[i];
-    }
-  }
-  /* Charged first: the flow goes with its last recipient. */
-  flow_charge(r->flow, flow_cost(m->content_len, count));
-  for (uint32_t i = 0; i < count; i++) {
-    rcpt_detach(chosen[i]);
-    rcpt_place(chosen[i], RCPT_AT_ACTIVE);
-    list_link(&job->rcpts, &chosen[i]->link);
-  }
-  return count;
 }
 
 static void fetch(struct job *job)
@@ -171,9 +75,10 @@ static void begin(struct lane *lane, struct rcpt *r, struct worker *w)
   list_head_init(&job->rcpts);
   tenant_use(job->tenant);
   lane_use(lane);
-  collect(job, r, w);
+  job_collect(job, r, w);
   job->tenant->active++;
   lane->active++;
+  lane_started(lane);
   active++;
   fetch(job);
   if (w) {
@@ -201,8 +106,8 @@ bool job_start(struct lane *lane)
       tenant_block(flow);
       continue;
     }
-    struct rcpt *r = choose(lane, flow, &w);
-    if (!belongs(lane, r)) {
+    struct rcpt *r = job_choose(lane, flow, &w);
+    if (!job_belongs(lane, r) || (!w && !departure_possible(lane, r))) {
       continue;
     }
     enum worker_room room = w ? WORKER_ROOM : worker_room(lane);
@@ -279,7 +184,8 @@ static void job_free(struct job *job)
     lane_release(lane);
   }
   free(job->shut);
-  job->shut = NULL;
+  free(job->said);
+  job->shut = job->said = NULL;
   if (job->fetching) {
     job->gone = true; /* the answer to its G is still to come, and will free it */
   } else {
@@ -331,8 +237,29 @@ void job_fetched(uint64_t serial, int fd, const char *text)
   job_free(job);
 }
 
-int job_outcome(struct job *job, const struct outcome *o)
+/* The worst that the replies say of us: they are about all of the lane, not this recipient. */
+static enum trouble speaks_of_us(struct job *job, const struct outcome *o)
 {
+  enum trouble kind = learn_kind(job->lane, o);
+
+  if (kind != TROUBLE_NONE && !job->said) {
+    job->said = memory_get(sizeof *job->said);
+    *job->said = *o;
+    job->trouble = kind;
+  }
+  return kind;
+}
+
+/* judge.c's words for a transaction that X has ended */
+static bool is_cancelled(const struct outcome *o)
+{
+  return o->verdict == VERDICT_DEFERRED && o->code == 0 && strcmp(o->status, "4.3.2") == 0 &&
+         strncmp(o->reply, "cancelled", strlen("cancelled")) == 0;
+}
+
+int job_outcome(struct job *job, const struct outcome *told)
+{
+  struct outcome copy = *told, *o = &copy;
   struct list_node *node = job->rcpts.next;
   struct rcpt *r = NULL;
 
@@ -345,7 +272,18 @@ int job_outcome(struct job *job, const struct outcome *o)
   if (node == &job->rcpts || o->verdict == VERDICT_DROPPED) {
     return -1;
   }
-  if (o->verdict == VERDICT_DEFERRED && o->code == 421 && o->stage != STAGE_DOT) {
+  job->cancelled |= is_cancelled(o);
+  enum trouble kind = speaks_of_us(job, o);
+  if (o->verdict == VERDICT_FAILED && kind != TROUBLE_NONE && kind != TROUBLE_REPUTATION) {
+    o->verdict = VERDICT_DEFERRED;
+    o->status[0] = '4';
+  }
+  if (kind != TROUBLE_NONE && !learn_counts(job->lane, kind)) {
+    job->back = true;
+    return 0;
+  }
+  if (kind == TROUBLE_NONE && o->verdict == VERDICT_DEFERRED && o->code == 421 &&
+      o->stage != STAGE_DOT) {
     /* RFC 5321 3.8: the server is closing; says nothing about this message. */
     if (!job->shut) {
       job->shut = memory_get(sizeof *job->shut);
@@ -397,49 +335,58 @@ static void log_attempt(const struct job *job, const struct work_end *end)
 /* The connection had no answer for them: was it an old one, or is it the site? */
 static void shut(struct job *job)
 {
-  struct outcome o = *job->shut;
-  struct lane *lane = job->lane;
+  struct worker *w = job->worker;
 
-  if (job->worker->served > 0) {
-    put_back(job);
-    return;
+  if (w->served == 0) {
+    worker_forget(w);
+    if (!lane_refused(job->lane, job->epoch, job->shut)) {
+      decide_rest(job, job->shut);
+      return;
+    }
   }
-  worker_unestablish(job->worker);
-  lane_failed(lane, &o);
-  if (lane->site->shared) {
-    decide_rest(job, &o);
+  put_back(job);
+}
+
+/* What E leaves to be decided. */
+static void settle(struct job *job, const struct work_end *end)
+{
+  struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = STAGE_NONE, .status = "4.3.0",
+                      .reply = "the delivery process gave no verdict"};
+
+  decide_held(job, !end->dsn);
+  if ((end->stale && job->worker->served > 0) || job->back) {
+    put_back(job);
+  } else if (job->shut) {
+    shut(job);
+  } else if (!list_head_empty(&job->rcpts) && sched.stopping) {
+    put_back(job); /* cancelled */
   } else {
-    put_back(job);
+    decide_rest(job, &o);
   }
+}
+
+static void learn(const struct job *job, const struct work_end *end)
+{
+  struct lesson l = {.epoch = job->epoch, .in_use = job->lane->active, .kind = job->trouble,
+                     .said = job->said, .delivered = job->delivered, .deferred = job->deferred,
+                     .failed = job->failed, .given = job->worker->given,
+                     .ms = sched.now - job->given, .ms_mail = end->ms_mail,
+                     .ms_rcpt = end->ms_rcpt, .ms_dot = end->ms_dot, .bytes = end->bytes};
+
+  /* A 421 that says no more is a refusal on a new connection, and the end of its turn on another. */
+  l.broken = !end->keep && !end->stale && !job->shut && job->delivered == 0;
+  lane_learn(job->lane, &l);
 }
 
 void job_end(struct job *job, const struct work_end *end)
 {
   struct lane *lane = job->lane;
   struct worker *w = job->worker;
-  /* 421 on a connection that has served before is the end of its turn, not trouble. */
-  bool over = job->shut && w->served > 0;
-  bool broken = !end->keep && !end->stale && !over && job->delivered == 0;
 
-  decide_held(job, !end->dsn);
-  if (end->stale && w->served > 0) {
-    put_back(job);
-  } else if (job->shut) {
-    shut(job);
-  } else if (!list_head_empty(&job->rcpts)) {
-    struct outcome o = {.verdict = VERDICT_DEFERRED, .stage = STAGE_NONE, .status = "4.3.0",
-                        .reply = "the delivery process gave no verdict"};
-    if (sched.stopping) {
-      put_back(job); /* cancelled */
-    } else {
-      decide_rest(job, &o);
-    }
+  if (!job->cancelled) {
+    learn(job, end);
   }
-  if (broken) {
-    window_trouble(&lane->window, job->epoch);
-  } else if (job->delivered > 0) {
-    window_success(&lane->window, lane->active);
-  }
+  settle(job, end);
   log_attempt(job, end);
   w->served++;
   w->job = NULL;
@@ -456,13 +403,10 @@ void job_end(struct job *job, const struct work_end *end)
 
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
-  struct lane *lane = job->lane;
-
-  lane_failed(lane, outcome);
-  if (lane->site->shared) {
-    decide_rest(job, outcome);
-  } else {
+  if (lane_refused(job->lane, job->epoch, outcome)) {
     put_back(job);
+  } else {
+    decide_rest(job, outcome);
   }
   job_free(job);
 }
@@ -479,12 +423,26 @@ void job_lost(struct job *job)
                      : "unexpectedly");
   /* Whether the MX would have told the sender is not known: then we do (RFC 3461 5.2.2). */
   decide_held(job, true);
-  if (!job->sent || (sched.stopping && !perhaps)) {
+  if (!job->sent || job->back || (sched.stopping && !perhaps)) {
     put_back(job);
   } else {
     decide_rest(job, &o);
   }
   job_free(job);
+}
+
+void job_cancel(struct job *job)
+{
+  if (job->cancelled) {
+    return;
+  }
+  job->cancelled = true;
+  if (job->sent) {
+    worker_cancel(job->worker);
+    return;
+  }
+  worker_drop(job->worker);
+  job_withdraw(job);
 }
 
 void job_withdraw(struct job *job)

@@ -2,6 +2,7 @@
 #define JOB_H
 
 #include "message.h"
+#include "trouble.h"
 #include "work.h"
 
 struct lane;
@@ -29,6 +30,8 @@ struct job {
   struct job *same;       /* the next that waits for an fd of this message */
   struct held_outcome *held;
   struct outcome *shut;   /* 421: the server closes; decided at E */
+  struct outcome *said;   /* a reply that speaks of us, of kind trouble (learn.h) */
+  enum trouble trouble;
   int fd;
   uint64_t epoch; /* of the window */
   int64_t started, given;
@@ -36,6 +39,8 @@ struct job {
   bool sent; /* J */
   bool dot;  /* D: too late to cancel */
   bool one_piece; /* sent without D: its dot may be out at any time (work.h) */
+  bool back;      /* the recipients without an outcome go back to the head of their flow */
+  bool cancelled; /* X was sent or has taken effect: nothing of it says anything about the site */
   bool fetching;
   bool gone; /* nobody waits for the fd any more */
 };
@@ -62,6 +67,13 @@ void job_no_session(struct job *job, const struct outcome *outcome);
 void job_lost(struct job *job);
 /* It is taken back before anything was sent; the recipients are ready again. */
 void job_withdraw(struct job *job);
+
+/*
+ * Its message is not wanted any more, or its time is over (through.h). Not sent
+ * yet: withdrawn at once. Else the worker is told, and its outcomes come: the MX's, if the final dot was
+ * out, or deferrals.
+ */
+void job_cancel(struct job *job);
 
 uint32_t jobs_active(void);
 

@@ -3,13 +3,11 @@
 #include "hash.h"
 #include "hold.h"
 #include "memory.h"
-#include "sources.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define LANE_KEEP_MS 3600000 /* what a window has learnt outlives its last mail by this */
-#define LANE_SHARED_FAILURES 5 /* in a row, before a provider as a whole is failing */
 #define LANE_RUN_TURN 200      /* jobs started in a turn of the loop */
 
 struct list sites;
@@ -32,6 +30,9 @@ static void lane_free(struct lane *lane)
   list_unlink(&lane->in_site);
   list_unlink(&lane->run);
   free(lane->trouble);
+  for (int kind = 0; kind < TROUBLE_KINDS; kind++) {
+    free(lane->troubles[kind].reply);
+  }
   free(lane);
   site_release(site);
 }
@@ -42,8 +43,35 @@ static void expired(struct timer *timer)
 
   if (lane->users == 0) {
     lane_free(lane);
+    return;
+  }
+  lane->full = false;
+  lane_wake(lane);
+  lane_plan(lane);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+  return b > sched.now && b < a ? b : a;
+}
+
+void lane_plan(struct lane *lane)
+{
+  int64_t when = INT64_MAX;
+
+  if (lane->users == 0) {
+    timer_set(&lane->timer, lane->unused_at + LANE_KEEP_MS);
+    return;
+  }
+  if (lane->failing) {
+    when = sooner(when, lane->probe_at);
+  }
+  when = sooner(when, rate_next(&lane->rate, sched.now));
+  when = sooner(when, lane->window.open_at);
+  if (when == INT64_MAX) {
+    timer_clear(&lane->timer);
   } else {
-    lane_wake(lane);
+    timer_set(&lane->timer, when);
   }
 }
 
@@ -107,20 +135,25 @@ struct lane *lane_get(struct site *site, uint16_t source)
   list_head_init(&lane->idle);
   list_link(&site->lanes, &lane->in_site);
   window_init(&lane->window, (uint32_t)sched.settings.window_initial,
-              (uint32_t)sched.settings.site_connections);
-  timer_set(&lane->timer, sched.now + LANE_KEEP_MS);
+              (uint32_t)sched.settings.site_connections, sched.settings.ceiling_first,
+              sched.settings.ceiling_most);
+  lane->unused_at = sched.now;
+  lane_plan(lane);
   return lane;
 }
 
 void lane_use(struct lane *lane)
 {
-  lane->users++;
+  if (lane->users++ == 0) {
+    lane_plan(lane);
+  }
 }
 
 void lane_release(struct lane *lane)
 {
   if (--lane->users == 0) {
-    timer_set(&lane->timer, sched.now + LANE_KEEP_MS);
+    lane->unused_at = sched.now;
+    lane_plan(lane);
   }
 }
 
@@ -133,7 +166,7 @@ void lane_count(struct lane *lane, int change)
   }
 }
 
-static void set_failing(struct lane *lane, bool failing)
+void lane_set_failing(struct lane *lane, bool failing)
 {
   if (lane->failing != failing) {
     lane->failing = failing;
@@ -143,7 +176,7 @@ static void set_failing(struct lane *lane, bool failing)
 
 bool lane_can_start(const struct lane *lane)
 {
-  if (list_head_empty(&lane->round) || lane->site->held) {
+  if (list_head_empty(&lane->round) || lane->site->held || !rate_open(&lane->rate, sched.now)) {
     return false;
   }
   if (lane->failing) {
@@ -191,62 +224,20 @@ bool lanes_run(bool (*start)(struct lane *lane))
   return !list_head_empty(&line);
 }
 
-/* Doubled for each failure in a row, with a jitter of a tenth either way. */
-static int64_t backoff(uint32_t failures)
+void lane_started(struct lane *lane)
 {
-  uint64_t ms = sched.settings.probe_first * 1000, most = sched.settings.probe_max * 1000;
-
-  for (uint32_t i = 1; i < failures && ms < most; i++) {
-    ms *= 2;
+  rate_started(&lane->rate, sched.now);
+  if (!rate_open(&lane->rate, sched.now)) {
+    lane_plan(lane);
   }
-  ms = ms < most ? ms : most;
-  return (int64_t)(ms / 10 * 9 + sched_random() % (ms / 5 + 1));
-}
-
-bool lane_failed(struct lane *lane, const struct outcome *outcome)
-{
-  lane->failed_at = sched_stamp();
-  if (!lane->trouble) {
-    lane->trouble = memory_get(sizeof *lane->trouble);
-  }
-  *lane->trouble = *outcome;
-  if (lane->established > 0) {
-    window_refused(&lane->window, lane->established);
-    loglines_printf(&sched.log, '=', "trouble site=%s source=%s kind=refused window=%u reply=\"%s\"",
-                    lane->site->name, sources_name(lane->source), lane->window.limit,
-                    outcome->reply);
-    return false;
-  }
-  lane->failures++;
-  if (lane->site->shared && lane->failures < LANE_SHARED_FAILURES) {
-    return false; /* one domain's host says little about a provider */
-  }
-  set_failing(lane, true);
-  lane->probe_at = sched.now + backoff(lane->failures);
-  timer_set(&lane->timer, lane->probe_at);
-  loglines_printf(&sched.log, '=',
-                  "trouble site=%s source=%s kind=down failures=%u retry=%llds waiting=%u "
-                  "reply=\"%s\"",
-                  lane->site->name, sources_name(lane->source), lane->failures,
-                  (long long)(lane->probe_at - sched.now) / 1000, lane->ready, outcome->reply);
-  return true;
-}
-
-void lane_greeted(struct lane *lane)
-{
-  if (lane->failing) {
-    loglines_printf(&sched.log, '=', "site site=%s source=%s kind=up failures=%u waiting=%u",
-                    lane->site->name, sources_name(lane->source), lane->failures, lane->ready);
-  }
-  set_failing(lane, false);
-  lane->failures = 0;
-  lane_wake(lane);
 }
 
 void lane_retry(struct lane *lane)
 {
-  if (lane->failing) {
-    lane->probe_at = sched.now;
-    timer_set(&lane->timer, sched.now);
-  }
+  rate_resume(&lane->rate, sched.now);
+  lane->window.open_at = 0;
+  lane->probe_at = sched.now;
+  lane->full = false;
+  lane_wake(lane);
+  lane_plan(lane);
 }

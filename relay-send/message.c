@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "sources.h"
 #include "tenant.h"
+#include "through.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,9 @@ static void message_free(struct message *m)
 {
   list_remove(&messages, &m->all);
   sched.messages--;
+  if (m->through) {
+    through_forget(m);
+  }
   if (m->held) {
     char id[ID_SIZE];
     message_id(m, id);

@@ -8,6 +8,7 @@
 
 struct domain;
 struct flow;
+struct job;
 struct tenant;
 
 /*
@@ -21,7 +22,10 @@ struct rcpt {
   struct timer timer;
   struct list_node link; /* the domain's waiting list, the flow's queue, or the job */
   struct domain *domain;
-  struct flow *flow;   /* while ready */
+  union {
+    struct flow *flow; /* while ready */
+    struct job *job;   /* while active */
+  };
   uint32_t address_at; /* bytes from the message's start */
   uint32_t at;         /* ready: since when; waiting: until when (sched_stamp()) */
   uint16_t index;      /* in the envelope */
@@ -51,6 +55,9 @@ struct message {
   uint8_t held : 1;        /* by its id */
   uint8_t notice_open : 1; /* a DSN is being made */
   uint8_t indexed : 1;
+  uint8_t through : 1; /* not durable yet (through.h) */
+  uint8_t parked : 1;  /* of through: it is being committed, nothing may start */
+  uint8_t gone : 1;    /* was of through, and is its submitter's again */
   struct rcpt rcpts[];
   /* then the sender and the recipients' addresses, NUL-terminated */
 };

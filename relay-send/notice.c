@@ -85,7 +85,7 @@ void notice_due(struct rcpt *r)
 {
   struct message *m = rcpt_message(r);
 
-  if (m->notice_open || !sched.told) {
+  if (m->notice_open || m->through || !sched.told) {
     timer_set(&r->timer, sched.now + NOTICE_BUSY_MS);
     return;
   }
@@ -105,7 +105,7 @@ void notice_delay(struct rcpt *r)
 {
   struct message *m = rcpt_message(r);
 
-  if (m->notice_open || !sched.told || !schedule_delay_wanted(r)) {
+  if (m->notice_open || m->through || !sched.told || !schedule_delay_wanted(r)) {
     return; /* the next look at the recipient comes back to it */
   }
   struct notice *n = notice_make(m, 'd');

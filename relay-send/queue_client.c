@@ -101,12 +101,14 @@ void client_answer(struct client *c, char verb, int code, const char *text, int 
 
 void client_close(struct client *c)
 {
+  commit_expect_no_more(c->queue, c);
   if (c->submission) {
     submission_orphan(c->submission);
   }
   if (c->big[0]) {
     big_forget(c->queue, c->big);
   }
+  c->queue->memory -= c->memory;
   holder_leave(c->queue, c);
   channel_close(&c->channel);
   free(c);
@@ -123,10 +125,27 @@ static void hello(struct client *c, const struct intake_request *r)
   holder_leave(q, c);
   snprintf(c->client, sizeof(c->client), "%s", r->client);
   if (holder_join(q, c, r->tenant)) {
+    commit_expect(q, c);
     client_answer(c, '+', 220, "", -1);
   } else {
     client_answer(c, '-', 421, "4.7.0 too many connections from you", -1);
   }
+}
+
+/* P. One budget over all, so that big messages in memory are bounded whoever sends them. */
+static void promise_memory(struct client *c, uint64_t bytes)
+{
+  struct queue *q = c->queue;
+
+  q->memory -= c->memory;
+  c->memory = 0;
+  if (bytes > q->config.through_bytes || bytes > q->config.through_memory - q->memory) {
+    client_answer(c, '-', 452, "4.3.1 too big to be kept in memory now", -1);
+    return;
+  }
+  q->memory += bytes;
+  c->memory = bytes;
+  client_answer(c, '+', 250, "", -1);
 }
 
 static void datagram(struct channel *channel, const char *data, size_t len, int passed_fd)
@@ -140,7 +159,7 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
     good = (passed_fd != -1) != (r.name[0] != '\0');
     good = good && (r.name[0] == '\0' || strcmp(r.name, c->big) == 0);
   } else if (good) {
-    good = passed_fd == -1 && (r.verb != 'H' || !c->inject);
+    good = passed_fd == -1 && (r.verb == 'B' || !c->inject);
   }
   if (!good) {
     if (passed_fd != -1) {
@@ -156,7 +175,11 @@ static void datagram(struct channel *channel, const char *data, size_t len, int 
   case 'B':
     big_open(c);
     break;
+  case 'P':
+    promise_memory(c, r.content_len);
+    break;
   default:
+    commit_expect_no_more(c->queue, c);
     submission_receive(c, &r, passed_fd);
   }
 }

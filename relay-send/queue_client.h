@@ -22,6 +22,7 @@ struct client {
   struct submission *submission; /* the one that waits for its verdict */
   char client[64];
   char big[33]; /* its file in queue/big/ that is not submitted yet, "" for none */
+  uint64_t memory; /* bytes of control/throughmemory, for the message to come */
   bool inject;
   pid_t pid;
   uid_t uid;

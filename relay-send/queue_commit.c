@@ -58,12 +58,34 @@ static int reserve_item(struct batch *b)
   return 0;
 }
 
+void commit_expect(struct queue *q, const void *who)
+{
+  q->commit.coming = who;
+  q->commit.coming_at = clock_monotonic_ms();
+}
+
+void commit_expect_no_more(struct queue *q, const void *who)
+{
+  if (q->commit.coming == who) {
+    q->commit.coming = NULL;
+  }
+}
+
+/* How long the first who waits in a batch should wait for company. */
+static int64_t gather_ms(const struct commit *c, int64_t now)
+{
+  if (c->coming && now - c->coming_at < COMMIT_COMING_MS) {
+    return COMMIT_COMING_GATHER_MS;
+  }
+  return c->company > 1 && c->company < COMMIT_GATHER_FEW ? COMMIT_GATHER_MS : 0;
+}
+
 int commit_add(struct queue *q, size_t start, const struct commit_item *item, bool urgent)
 {
   struct commit *c = &q->commit;
   struct batch *b = c->collecting;
   size_t rest = (RECORD_ALIGN - b->records.len % RECORD_ALIGN) % RECORD_ALIGN;
-  int64_t deadline;
+  int64_t now = clock_monotonic_ms();
 
   if (reserve_item(b) == -1 || buf_append(&b->records, "\0\0\0\0\0\0\0", rest) == -1) {
     b->records.len = start;
@@ -71,12 +93,11 @@ int commit_add(struct queue *q, size_t start, const struct commit_item *item, bo
   }
   b->items[b->count++] = *item;
   if (urgent && c->waiting++ == 0) {
-    c->gather = clock_monotonic_ms() + (c->company > 1 && c->company < COMMIT_GATHER_FEW ? COMMIT_GATHER_MS : 0);
+    c->gather = now + gather_ms(c, now);
   }
   c->urgent |= urgent;
   if (!c->stuck) {
-    deadline = clock_monotonic_ms() + COMMIT_RESULT_MS;
-    c->deadline = c->deadline < deadline ? c->deadline : deadline;
+    c->deadline = c->deadline < now + COMMIT_RESULT_MS ? c->deadline : now + COMMIT_RESULT_MS;
   }
   return 0;
 }

@@ -12,11 +12,17 @@
 #define COMMIT_BATCH_BYTES (8 << 20) /* a fuller batch takes no more messages */
 #define COMMIT_RESULT_MS 200         /* records that nobody waits for are synced within this */
 #define COMMIT_RETRY_MS 1000
-/* Where two or three wait, a batch waits this long for more of them, unless it has this
- * many bytes: a sync costs a quarter of a millisecond, and each rounds up to a page. Where
- * more wait batches are good by themselves, and the pause cost a fifth of the rate. */
+/*
+ * A sync costs a quarter of a millisecond, and each batch rounds up to a page: one that is
+ * likely to get company waits for it, unless it has this many bytes. So does one behind a
+ * batch of two or three; where more wait batches are good by themselves, and the pause cost a
+ * fifth of the rate. And so does one while somebody who greeted a moment ago, and is likely to
+ * submit, has not done so: with one message a connection that is the rule.
+ */
 #define COMMIT_GATHER_MS 1
 #define COMMIT_GATHER_FEW 4
+#define COMMIT_COMING_MS 20       /* how long ago "a moment ago" may be */
+#define COMMIT_COMING_GATHER_MS 2
 #define COMMIT_GATHER_BYTES (32 << 10)
 
 struct queue;
@@ -54,6 +60,8 @@ struct commit {
   uint32_t waiting;                  /* how many do */
   uint32_t company;                  /* how many did in the batch before */
   int64_t gather;                    /* monotonic; until when more may join them */
+  const void *coming;                /* who greeted last and has not submitted, NULL: nobody */
+  int64_t coming_at;                 /* monotonic; when */
   int64_t deadline;                  /* monotonic; when the collected must go, INT64_MAX: empty */
   bool stuck;                        /* results cannot be written: retried at deadline */
 };
@@ -73,6 +81,14 @@ int commit_add(struct queue *q, size_t start, const struct commit_item *item, bo
 /* A record that has a head only, in one go. */
 int commit_put(struct queue *q, const struct record *r, const struct buf *head,
                const struct commit_item *item, bool urgent);
+
+/*
+ * Somebody has greeted, and is likely to submit in a moment; it has submitted,
+ * or is gone. Only the latest is remembered: a client that comes alone finds
+ * nobody else, and its messages do not wait for company.
+ */
+void commit_expect(struct queue *q, const void *who);
+void commit_expect_no_more(struct queue *q, const void *who);
 
 /* Starts the next batch if it is time. Returns ms until it will be, -1 for never. */
 int commit_run(struct queue *q, int64_t now);

@@ -19,6 +19,8 @@ int queue_config_read(struct queue_config *c)
     {"concurrencyincoming", 1, 1000000, &c->connections},
     {"injectconcurrency", 1, 1000000, &c->inject_connections},
     {"injectbytes", 1, INT64_MAX, &c->inject_bytes},
+    {"throughbytes", 0, INTAKE_CONTENT_MAX, &c->through_bytes},
+    {"throughmemory", 0, INT64_MAX, &c->through_memory},
     {"databytes", 0, INTAKE_CONTENT_MAX, &c->databytes},
   };
   enum control_result result;
@@ -29,6 +31,8 @@ int queue_config_read(struct queue_config *c)
     .connections = 1000,
     .inject_connections = 20,
     .inject_bytes = 256 << 20,
+    .through_bytes = INTAKE_THROUGH_BYTES,
+    .through_memory = 256 << 20,
   };
   result = control_me(c->me, sizeof(c->me));
   for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && result < CONTROL_MALFORMED; i++) {

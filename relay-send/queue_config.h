@@ -12,6 +12,8 @@ struct queue_config {
   uint64_t connections;         /* concurrencyincoming, over all tenants */
   uint64_t inject_connections;  /* injectconcurrency, of a uid */
   uint64_t inject_bytes;        /* injectbytes, of a uid, in flight */
+  uint64_t through_bytes;       /* throughbytes, of one message */
+  uint64_t through_memory;      /* throughmemory, of all past INTAKE_BIG_BYTES together */
   uint64_t databytes;           /* of run/inject, 0: no limit but INTAKE_CONTENT_MAX */
 };
 

@@ -53,6 +53,8 @@ struct queue {
   struct hash holders; /* tenants and uids with open connections (queue_client.h) */
   uint32_t clients;    /* connections of run/intake */
   int64_t accept_again; /* monotonic: the listeners rest until then; 0: they do not */
+  struct hash trials;  /* by serial: what relay-send tries before it is durable */
+  uint64_t memory;     /* bytes of control/throughmemory that are promised */
   struct submission *waiting_first, *waiting_last; /* for room */
   struct notice *notices_first, *notices_last; /* DSN jobs; the first is at relay-bounce */
   bool bounce_busy;

@@ -5,6 +5,7 @@
 #include "queue_handout.h"
 #include "queue_notice.h"
 #include "queue_tell.h"
+#include "queue_trial.h"
 #include "report.h"
 #include "seqpacket.h"
 
@@ -31,7 +32,8 @@ static void fill_message(struct dispatch_message *out, const struct index_messag
                                    .arrival = e->arrival,
                                    .envelope_len = m->envelope_len,
                                    .content_len = m->content_len,
-                                   .rcpts_total = m->live};
+                                   .rcpts_total = m->live,
+                                   .through = m->segment ? 0 : e->through};
   memcpy(out->id, e->id, sizeof(out->id));
   memcpy(out->sender, e->sender, sizeof(out->sender));
   memcpy(out->tenant, e->tenant, sizeof(out->tenant));
@@ -124,6 +126,16 @@ void dispatch_announce(struct queue *q, const struct index_message *m, const str
   }
 }
 
+void dispatch_announce_through(struct queue *q, const struct index_message *m,
+                               const struct envelope *e, int fd)
+{
+  struct announcement a = {.queue = q, .fd = fd};
+
+  if (dispatch_tell(m, e, put_announcement, &a) == -1) {
+    queue_die("tell relay-send of a message: out of memory");
+  }
+}
+
 void dispatch_pause(struct queue *q, bool pause)
 {
   struct buf b = BUF_INIT(64);
@@ -172,7 +184,11 @@ static void result_settled(struct queue *q, void *owner, uint32_t rcpt, const st
 
   index_set_location(m, rcpt, s->segment, s->offset);
   m->unsettled--;
-  dispatch_end_message(q, m);
+  if (m->given_up && m->unsettled == 0) {
+    index_remove(&q->index, m);
+  } else {
+    dispatch_end_message(q, m);
+  }
 }
 
 static const char *verdict_name(enum verdict v)
@@ -224,20 +240,15 @@ static void take_result(struct queue *q, struct index_message *m, const struct d
 {
   struct commit_item item = {
     .settled = result_settled, .owner = m, .argument = r->outcome.rcpt, .kept = true};
-  struct entry e = {.rcpt = r->outcome.rcpt,
-                    .state = entry_state_after(r),
-                    .delay_told = m->rcpts[r->outcome.rcpt].delay_told,
-                    .when = clock_wall_ms(),
-                    .next = r->next,
-                    .attempts = r->attempts,
-                    .has_outcome = true,
-                    .outcome = r->outcome};
+  struct entry e;
   struct record record = {.type = RECORD_RESULT, .serial = m->serial};
   struct buf b = BUF_INIT(8192);
 
-  if (m->rcpts[e.rcpt].state == RCPT_ENDED) {
+  if (m->rcpts[r->outcome.rcpt].state == RCPT_ENDED) {
     return; /* said twice */
   }
+  entry_of_result(&e, r);
+  e.delay_told = m->rcpts[e.rcpt].delay_told;
   if (entry_put(&b, &e) == -1) {
     queue_die("keep a result: out of memory");
   }
@@ -256,10 +267,12 @@ static void take_results(struct queue *q, struct netstring_reader *r)
   struct netstring_reader check;
   struct dispatch_result result;
   struct index_message *m;
+  struct trial *t;
   uint64_t serial;
 
   netstring_get_u64(r, UINT64_MAX, &serial);
-  m = index_find(&q->index, serial);
+  t = trial_find(q, serial);
+  m = t ? t->submission->message : index_find(&q->index, serial);
   check = *r;
   while (netstring_more(&check)) {
     if (dispatch_get_result(&check, &result) == -1 || (m && result.outcome.rcpt >= m->rcpt_count)) {
@@ -272,7 +285,15 @@ static void take_results(struct queue *q, struct netstring_reader *r)
   }
   while (m && netstring_more(r)) {
     dispatch_get_result(r, &result);
-    take_result(q, m, &result);
+    if (t) {
+      log_result(q, m, &result);
+      trial_result(t, &result);
+    } else {
+      take_result(q, m, &result);
+    }
+  }
+  if (t) {
+    trial_decide(t);
   }
 }
 
@@ -350,6 +371,9 @@ static void datagram(struct channel *c, const char *data, size_t len, int passed
   case 'N':
     take_note(q, &r);
     break;
+  case 'T':
+    trial_request(q, &r);
+    break;
   default:
     report_warning("relay-send sent something garbled");
   }
@@ -362,6 +386,7 @@ static void closed(struct channel *c)
 
   q->ending = true;
   channel_close(c);
+  trial_end_all(q);
 }
 
 int dispatch_open(struct queue *q, int fd)

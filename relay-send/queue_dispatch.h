@@ -10,6 +10,9 @@ int dispatch_open(struct queue *q, int fd);
 /* A new durable message; fd (-1 for a big one) is taken over. */
 void dispatch_announce(struct queue *q, const struct index_message *m, const struct envelope *e,
                        int fd);
+/* A message that is to be tried before it is durable; q->told. fd is taken over. */
+void dispatch_announce_through(struct queue *q, const struct index_message *m,
+                               const struct envelope *e, int fd);
 /* P: results cannot be written, or can again. */
 void dispatch_pause(struct queue *q, bool pause);
 /* D */

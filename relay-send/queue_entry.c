@@ -1,5 +1,7 @@
 #include "queue_entry.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 
 #define ENTRY_ATTEMPTS_MAX UINT32_MAX
@@ -63,6 +65,17 @@ enum rcpt_state entry_state_after(const struct dispatch_result *r)
     break;
   }
   return RCPT_PENDING;
+}
+
+void entry_of_result(struct entry *e, const struct dispatch_result *r)
+{
+  *e = (struct entry){.rcpt = r->outcome.rcpt,
+                      .state = entry_state_after(r),
+                      .when = clock_wall_ms(),
+                      .next = r->next,
+                      .attempts = r->attempts,
+                      .has_outcome = true,
+                      .outcome = r->outcome};
 }
 
 int origin_put(struct buf *b, const struct origin *o)

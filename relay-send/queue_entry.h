@@ -29,6 +29,9 @@ int entry_get(struct netstring_reader *r, struct entry *e);
 /* The state that a result leads to. */
 enum rcpt_state entry_state_after(const struct dispatch_result *r);
 
+/* The entry that writes a result down, with now as its time. */
+void entry_of_result(struct entry *e, const struct dispatch_result *r);
+
 struct origin {
   char kind; /* 'f', 'd', 's', as in dispatch.h */
   uint64_t serial;

@@ -4,10 +4,12 @@
 #include "memfd.h"
 #include "queue_big.h"
 #include "queue_dispatch.h"
+#include "queue_trial.h"
 #include "report.h"
 #include "seqpacket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,12 +177,20 @@ static void done_message(struct disk_job *job)
 void handout_message(struct queue *q, struct netstring_reader *r)
 {
   struct index_message *m;
+  struct trial *t;
   struct handout *h;
   uint64_t serial;
+  int fd;
 
   netstring_get_u64(r, UINT64_MAX, &serial);
   if (netstring_end(r) == -1) {
     report_warning("relay-send sent a garbled request for a message");
+    return;
+  }
+  t = trial_find(q, serial);
+  if (t) {
+    fd = fcntl(t->submission->fd, F_DUPFD_CLOEXEC, 0);
+    answer_message(q, serial, fd, fd == -1 ? strerror(errno) : "");
     return;
   }
   m = index_find(&q->index, serial);

@@ -34,6 +34,7 @@ struct index_message {
   uint16_t changes;   /* moves with each change, so that a copy knows that it is stale */
   uint16_t pins;      /* jobs of the disk thread that hold a pointer to it */
   bool dsn_open; /* a B of relay-send is not answered yet */
+  bool given_up; /* its own record is void: it goes when nothing about it is in a batch */
   struct index_rcpt rcpts[];
 };
 

@@ -195,28 +195,20 @@ static void serve(const struct dsn_config *config)
   }
 }
 
-static int usage(void)
-{
-  report_fatal("usage: relay-bounce [-d DIR], started by relay-start with a socket on fd %d",
-               FD_CHANNEL);
-  return EXIT_USAGE;
-}
+static const char usage[] =
+  "usage: relay-bounce [-d DIR]\n"
+  "Composes delivery status notifications. Run by relay-start, which gives it a socket on fd 6.\n";
 
 int main(int argc, char **argv)
 {
   const char *directory = NULL;
   static struct dsn_config config;
-  int c;
+  int status;
 
   report_program("relay-bounce");
-  while ((c = getopt(argc, argv, "d:")) != -1) {
-    if (c != 'd') {
-      return usage();
-    }
-    directory = optarg;
-  }
-  if (optind != argc) {
-    return usage();
+  status = home_options(argc, argv, usage, &directory);
+  if (status != -1) {
+    return status;
   }
   if (home_enter(directory) < 0) {
     die_errno("enter the relay's directory");

@@ -23,6 +23,7 @@
 #include "queue_replay.h"
 #include "queue_submission.h"
 #include "queue_tell.h"
+#include "queue_trial.h"
 #include "report.h"
 
 #include <errno.h>
@@ -199,6 +200,7 @@ static void serve(struct queue *q)
     }
   }
   commit_init(q);
+  trial_start(q);
   q->loop.before_wait = before_wait;
   q->loop.arg = q;
   if (disk_start(&q->disk, &q->loop) == -1 || notice_open(q, FD_BOUNCE) == -1 ||

@@ -8,6 +8,7 @@
  * own), 3 run/ctl, listening, 5 relay-queue, 7 the master of relay-remote.
  */
 #include "ctl_server.h"
+#include "departure.h"
 #include "dispatch_client.h"
 #include "domain.h"
 #include "drop.h"
@@ -27,6 +28,7 @@
 #include "schedule.h"
 #include "stop.h"
 #include "tenant.h"
+#include "through.h"
 #include "worker.h"
 
 #include <signal.h>
@@ -62,9 +64,11 @@ static void read_again(void)
     for (struct list_node *l = site->lanes.next; l != &site->lanes; l = l->next) {
       struct lane *lane = LIST_ITEM(l, struct lane, in_site);
       window_set_most(&lane->window, (uint32_t)sched.settings.site_connections);
+      window_set_raise(&lane->window, sched.settings.ceiling_first, sched.settings.ceiling_most);
       lane_room(lane);
     }
   }
+  departure_settings_changed(&old);
   domain_settings_changed(&old);
   settings_free(&old);
   loglines_printf(&sched.log, '=', "settings read=1");
@@ -114,6 +118,7 @@ static int before_wait(void *arg)
   bool more = ctl_server_run();
   more |= retry_all_run();
   more |= lanes_run(job_start);
+  through_turn();
   int fresh = dispatch_client_turn();
   results_flush();
   if (stop_ready()) {
@@ -150,6 +155,7 @@ static void start_modules(void)
   notice_start();
   job_start_module();
   worker_start();
+  through_start();
   stop_start();
   retry_all_start();
 }
@@ -165,20 +171,21 @@ static void configure(const char *directory)
   }
 }
 
+static const char usage[] =
+  "usage: relay-send [-d DIR]\n"
+  "The scheduler. Run by relay-start, which gives it sockets on fds 3, 5 and 7.\n";
+
 int main(int argc, char **argv)
 {
   const char *directory = NULL;
   sigset_t set;
-  int option;
+  int status;
 
   report_program("relay-send");
   block_signals(&set);
-  while ((option = getopt(argc, argv, "d:")) != -1) {
-    if (option != 'd') {
-      report_fatal("usage: relay-send [-d DIR] (run by relay-start)");
-      return EXIT_USAGE;
-    }
-    directory = optarg;
+  status = home_options(argc, argv, usage, &directory);
+  if (status != -1) {
+    return status;
   }
   configure(directory);
   if (drop_hide() == -1) {

@@ -5,6 +5,7 @@
 #include "notice.h"
 #include "schedule.h"
 #include "seqpacket.h"
+#include "through.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +63,9 @@ static void deferred(struct rcpt *r, struct dispatch_result *result)
   }
   put(m, result);
   schedule_at(r, result->next);
-  if (schedule_delay_wanted(r) && sched.wall >= schedule_delay_at(m)) {
+  if (m->through) {
+    through_deferred(m);
+  } else if (schedule_delay_wanted(r) && sched.wall >= schedule_delay_at(m)) {
     notice_delay(r);
   }
 }
@@ -125,6 +128,10 @@ void results_take(struct rcpt *r, const struct outcome *outcome, bool relayed)
 {
   struct dispatch_result result = {.outcome = *outcome};
 
+  if (rcpt_message(r)->gone) {
+    rcpt_end(r); /* its submitter keeps the message: nobody asks what became of it here */
+    return;
+  }
   if (outcome->stage != STAGE_NONE || outcome->verdict == VERDICT_DEFERRED) {
     r->attempts += r->attempts < UINT16_MAX;
   }

@@ -181,6 +181,9 @@ int route_rank(const struct route *route, const struct ip *ip, int port)
 void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX])
 {
   for (uint32_t i = 0; i < route->count && open->host_count < WORK_HOSTS_MAX; i++) {
+    if (!source_reaches(&open->source4, &open->source6, &route->hosts[i].ip)) {
+      continue;
+    }
     ranks[open->host_count] = route->hosts[i].rank;
     struct work_host *host = &open->hosts[open->host_count++];
     snprintf(host->name, sizeof host->name, "%s", route->names + route->hosts[i].name);

@@ -57,7 +57,7 @@ void route_free(struct route *route); /* may be NULL */
  */
 int route_rank(const struct route *route, const struct ip *ip, int port);
 
-/* The first WORK_HOSTS_MAX hosts, and their ranks. */
+/* The first WORK_HOSTS_MAX hosts that its source can reach, and their ranks. */
 void route_fill(const struct route *route, struct work_open *open, uint8_t ranks[WORK_HOSTS_MAX]);
 
 #endif

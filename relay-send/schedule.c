@@ -7,6 +7,7 @@
 #include "notice.h"
 #include "results.h"
 #include "tenant.h"
+#include "through.h"
 
 #include <stdio.h>
 
@@ -68,9 +69,17 @@ static void ready(struct rcpt *r, bool first)
 void schedule_now(struct rcpt *r, bool first)
 {
   struct domain *d = r->domain;
+  struct message *m = rcpt_message(r);
 
-  if (hold_covers(r)) {
-    rcpt_place(r, RCPT_AT_HELD);
+  if (m->gone) {
+    rcpt_end(r);
+    return;
+  }
+  if (m->through) {
+    through_touch(m);
+  }
+  if (m->parked || hold_covers(r)) {
+    rcpt_place(r, m->parked ? RCPT_AT_COMMIT : RCPT_AT_HELD);
     return;
   }
   r->at = sched_stamp();

@@ -17,6 +17,7 @@ enum rcpt_where {
   RCPT_AT_HELD,    /* by an operator */
   RCPT_AT_DUE,     /* failed or relayed, its DSN is to be asked for */
   RCPT_AT_NOTICE,  /* its DSN is being made */
+  RCPT_AT_COMMIT,  /* of through: its attempts wait until it is durable */
   RCPT_AT_END,
   RCPT_PLACES
 };

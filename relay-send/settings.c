@@ -21,6 +21,10 @@ static const struct number {
   {"connectionmessages", 1, 1000000, 100, offsetof(struct settings, connection_messages)},
   {"probefirst", 1, 86400, 15, offsetof(struct settings, probe_first)},
   {"probemax", 1, 86400, 600, offsetof(struct settings, probe_max)},
+  {"ceilingfirst", 1, 86400, 300, offsetof(struct settings, ceiling_first)},
+  {"ceilingmax", 1, 86400, 3600, offsetof(struct settings, ceiling_most)},
+  {"pausefirst", 1, 86400, 1800, offsetof(struct settings, pause_first)},
+  {"pausemax", 1, 86400, 14400, offsetof(struct settings, pause_most)},
   {"lookupstenant", 1, 10000, 20, offsetof(struct settings, lookups_tenant)},
   {"lookups", 1, 100000, 500, offsetof(struct settings, lookups)},
   {"timeoutterm", 0, 3600, 20, offsetof(struct settings, stop_seconds)},
@@ -141,8 +145,11 @@ int settings_read(struct settings *s)
   memset(s, 0, sizeof *s);
   smtproutes_init(&s->smtproutes);
   sitemap_init(&s->sitemap);
+  replies_init(&s->replies);
+  sourcelist_init(&s->sources);
   if (read_names(s) || read_numbers(s) || read_timeouts(&s->timeouts) || read_retry(s) ||
-      !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap))) {
+      !ok(smtproutes_read(&s->smtproutes)) || !ok(sitemap_read(&s->sitemap)) ||
+      !ok(replies_read(&s->replies)) || !ok(sourcelist_read(&s->sources))) {
     settings_free(s);
     return -1;
   }
@@ -159,6 +166,8 @@ void settings_free(struct settings *s)
 {
   smtproutes_free(&s->smtproutes);
   sitemap_free(&s->sitemap);
+  replies_free(&s->replies);
+  sourcelist_free(&s->sources);
 }
 
 int64_t settings_retry_ms(const struct settings *s, uint32_t attempts, uint32_t random)

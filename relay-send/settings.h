@@ -1,8 +1,10 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#include "replies.h"
 #include "sitemap.h"
 #include "smtproutes.h"
+#include "sourcelist.h"
 #include "work.h"
 
 /*
@@ -23,12 +25,16 @@ struct settings {
   uint64_t window_initial;
   uint64_t connection_messages; /* transactions on one connection */
   uint64_t probe_first, probe_max; /* seconds: a lane or domain in trouble is tried again */
+  uint64_t ceiling_first, ceiling_most; /* seconds: one connection above a learnt ceiling is tried */
+  uint64_t pause_first, pause_most; /* seconds: a lane that is blocked is tried again */
   uint64_t lookups_tenant, lookups; /* DNS questions in flight, of a tenant and over all */
   uint64_t stop_seconds;       /* control/timeoutterm */
   bool double_bounces;         /* control/doublebounceto exists */
   struct work_timeouts timeouts;
   struct smtproutes smtproutes;
   struct sitemap sitemap;
+  struct replies replies;
+  struct sourcelist sources;
 };
 
 /* 0, or -1 with control_error(); s is then freed. */

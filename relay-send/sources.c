@@ -10,7 +10,7 @@ struct source {
   char name[];
 };
 
-static struct source *table[SOURCES_MAX]; /* from 1 */
+static struct source *table[SOURCES_MAX]; /* from 1; pages that are not used cost nothing */
 static uint16_t count;
 
 static const void *key(const void *item, size_t *len)
@@ -33,7 +33,7 @@ uint16_t sources_index(const char *name)
     return s->index;
   }
   if (count == SOURCES_MAX - 1) {
-    return 0;
+    return SOURCES_MAX;
   }
   s = memory_get(sizeof *s + strlen(name) + 1);
   strcpy(s->name, name);
@@ -47,5 +47,8 @@ uint16_t sources_index(const char *name)
 
 const char *sources_name(uint16_t index)
 {
-  return index == 0 || index > count ? "" : table[index]->name;
+  if (index > count) {
+    return "of a name too many";
+  }
+  return index == 0 ? "" : table[index]->name;
 }

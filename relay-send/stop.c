@@ -4,6 +4,7 @@
 #include "exits.h"
 #include "report.h"
 #include "results.h"
+#include "through.h"
 #include "worker.h"
 
 #define STOP_HAND_OVER_MS 5000 /* for relay-queue to take the last results */
@@ -32,6 +33,7 @@ void stop_begin(int status)
   dots_until = sched.now + (int64_t)sched.settings.stop_seconds * 1000;
   timer_set(&timer, dots_until);
   loglines_printf(&sched.log, '=', "stop status=%d active=%u", status, jobs_active());
+  through_stop();
   workers_stop();
 }
 

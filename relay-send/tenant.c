@@ -94,7 +94,7 @@ void tenant_wake(uint64_t busy, uint64_t total)
    * Few tenants can be at the threshold at once: each of them holds at least as
    * many workers as are free. So this walk is short.
    */
-  while (node != &starved) {
+  while (node != &starved && busy < total) {
     struct tenant *t = LIST_ITEM(node, struct tenant, starved);
     node = node->next;
     if (!list_head_empty(&t->blocked) && tenant_allowed(t, busy, total)) {

@@ -1,12 +1,12 @@
 #include "worker.h"
 
+#include "departure.h"
 #include "hash.h"
 #include "lane.h"
 #include "master.h"
 #include "memory.h"
 #include "report.h"
 #include "seqpacket.h"
-#include "sources.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 
 #define WORKER_REFUSED_MS 500 /* after the master could not fork */
 #define WORKER_ENDING_MAX 16 /* idle ones told to make room at the same time */
+#define WORKER_SPARE_PART 8  /* of all, one part is not for idle connections */
 
 static struct list_node all, idle_all, dirty;
 static struct hash asked; /* by token */
@@ -37,12 +38,6 @@ uint32_t workers_count(void)
   return count;
 }
 
-static void set_ending(struct worker *w)
-{
-  ending += w->state != WORKER_ENDING;
-  w->state = WORKER_ENDING;
-  worker_unestablish(w);
-}
 
 static void leave_idle(struct worker *w)
 {
@@ -54,12 +49,28 @@ static void leave_idle(struct worker *w)
   timer_clear(&w->timer);
 }
 
-void worker_unestablish(struct worker *w)
+static void worker_unestablish(struct worker *w)
 {
   if (w->established) {
     w->established = false;
     w->lane->established--;
   }
+}
+
+void worker_forget(struct worker *w)
+{
+  worker_unestablish(w);
+  if (w->given) {
+    w->given = false;
+    w->lane->given--;
+  }
+}
+
+static void set_ending(struct worker *w)
+{
+  ending += w->state != WORKER_ENDING;
+  w->state = WORKER_ENDING;
+  worker_unestablish(w);
 }
 
 static void worker_free(struct worker *w)
@@ -68,6 +79,7 @@ static void worker_free(struct worker *w)
 
   leave_idle(w);
   set_ending(w);
+  worker_forget(w);
   ending--;
   list_unlink(&w->all);
   list_unlink(&w->dirty);
@@ -89,7 +101,7 @@ static void send_to(struct worker *w, const struct buf *b, int fd)
   }
 }
 
-static void retire(struct worker *w)
+void worker_retire(struct worker *w)
 {
   struct buf b = BUF_INIT(16);
 
@@ -105,7 +117,7 @@ static void retire(struct worker *w)
 static void expired(struct timer *timer)
 {
   if (timer != &refused) {
-    retire(LIST_ITEM(timer, struct worker, timer));
+    worker_retire(LIST_ITEM(timer, struct worker, timer));
   }
 }
 
@@ -119,11 +131,27 @@ void worker_start(void)
   timer_handler(TIMER_WORKER, expired);
 }
 
+/* The one that has been idle longest makes room; its QUIT may take seconds. */
+static void make_room(void)
+{
+  if (!list_head_empty(&idle_all) && ending < WORKER_ENDING_MAX) {
+    worker_retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
+  }
+}
+
+/* So that nobody whose turn it is waits for another's slow QUIT. */
+static void keep_spare(void)
+{
+  if (count - ending > sched.settings.workers - sched.settings.workers / WORKER_SPARE_PART) {
+    make_room();
+  }
+}
+
 enum worker_room worker_room(struct lane *lane)
 {
-  if (lane->open >= lane->window.limit) {
-    if (lane->idle_count > 0) {
-      retire(LIST_ITEM(lane->idle.prev, struct worker, idle));
+  if (lane->open >= lane->window.limit || sched.now < lane->window.open_at) {
+    if (lane->open >= lane->window.limit && lane->idle_count > 0) {
+      worker_retire(LIST_ITEM(lane->idle.prev, struct worker, idle));
     }
     lane->full = true;
     return WORKER_LANE_FULL;
@@ -132,9 +160,7 @@ enum worker_room worker_room(struct lane *lane)
     return WORKER_NONE_FREE;
   }
   if (count >= sched.settings.workers) {
-    if (!list_head_empty(&idle_all) && ending < WORKER_ENDING_MAX) {
-      retire(LIST_ITEM(idle_all.next, struct worker, idle_all));
-    }
+    make_room();
     return WORKER_NONE_FREE;
   }
   return WORKER_ROOM;
@@ -148,6 +174,9 @@ void worker_request(struct lane *lane, struct job *job)
   w->lane = lane;
   w->job = job;
   w->state = WORKER_ASKED;
+  /* Up to a quarter fewer: connections that began together shall not end together. */
+  w->serves = sched.settings.connection_messages;
+  w->serves -= sched_random() % (w->serves / 4 + 1);
   timer_init(&w->timer, TIMER_WORKER);
   list_head_init(&w->idle);
   list_head_init(&w->idle_all);
@@ -157,6 +186,7 @@ void worker_request(struct lane *lane, struct job *job)
     memory_out();
   }
   count++;
+  keep_spare();
   lane->open++;
   lane_use(lane);
   job->worker = w;
@@ -198,14 +228,15 @@ void worker_rest(struct worker *w)
   struct lane *lane = w->lane;
 
   if (w->state != WORKER_READY || sched.stopping || lane->open > lane->window.limit ||
-      w->served >= sched.settings.connection_messages) {
-    retire(w);
+      w->served >= w->serves || w->generation != lane->generation) {
+    worker_retire(w);
     return;
   }
   list_link(lane->idle.next, &w->idle);
   list_link(&idle_all, &w->idle_all);
   lane->idle_count++;
   timer_set(&w->timer, sched.now + (int64_t)sched.settings.timeouts.idle * 1000);
+  keep_spare();
   lane_room(lane);
 }
 
@@ -220,104 +251,12 @@ void worker_drop(struct worker *w)
   if (w->state == WORKER_READY) {
     worker_rest(w);
   } else if (w->state == WORKER_CONNECTING) {
-    retire(w);
+    worker_retire(w);
   }
   /* One that is only asked for is let go when it arrives. */
 }
 
-static int greeted(struct worker *w, struct netstring_reader *r)
-{
-  uint64_t ms = 0, which = 0;
-  char extensions[1024];
-
-  netstring_get_str(r, w->host, sizeof w->host);
-  netstring_get_u64(r, INT64_MAX, &ms);
-  netstring_get_str(r, extensions, sizeof extensions);
-  netstring_get_u64(r, WORK_HOSTS_MAX - 1, &which);
-  if (netstring_end(r) == -1 || !w->hosts || which >= w->hosts->host_count ||
-      (w->state != WORKER_CONNECTING && w->state != WORKER_ENDING)) {
-    return -1;
-  }
-  if (w->state == WORKER_ENDING) {
-    return 0; /* told to quit before it was connected */
-  }
-  w->state = WORKER_READY;
-  w->established = true;
-  w->lane->established++;
-  w->at = w->hosts->hosts[which];
-  w->rank = w->ranks[which];
-  free(w->hosts);
-  w->hosts = NULL;
-  loglines_printf(&sched.log, '=', "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u",
-                  w->lane->site->name, w->host, (long long)w->pid, (unsigned long long)ms,
-                  w->lane->window.limit, w->lane->open);
-  lane_greeted(w->lane);
-  return 0;
-}
-
-static int no_session(struct worker *w, struct netstring_reader *r)
-{
-  struct outcome o = {0};
-
-  /* No session is never a bounce: it says nothing about a recipient (relay-remote/judge.c). */
-  if (outcome_get(r, &o) == -1 || netstring_end(r) == -1 || o.verdict != VERDICT_DEFERRED ||
-      (w->state != WORKER_CONNECTING && w->state != WORKER_ENDING)) {
-    return -1;
-  }
-  set_ending(w);
-  if (w->job) {
-    struct job *job = w->job;
-    w->job = NULL;
-    job_no_session(job, &o);
-  }
-  return 0;
-}
-
-static int outcomes(struct worker *w, struct netstring_reader *r)
-{
-  struct netstring_reader check;
-  struct outcome o;
-  uint64_t token = 0, n = 0;
-
-  netstring_get_u64(r, UINT64_MAX, &token);
-  netstring_get_u64(r, WORK_RCPTS_MAX, &n);
-  check = *r;
-  for (uint64_t i = 0; i < n && outcome_get(&check, &o) == 0; i++) {
-  }
-  if (check.bad || netstring_end(&check) == -1 || !w->job || w->job->token != token ||
-      !w->job->sent) {
-    return -1;
-  }
-  for (uint64_t i = 0; i < n; i++) {
-    if (outcome_get(r, &o) == -1 || job_outcome(w->job, &o) == -1) {
-      return -1;
-    }
-  }
-  return 0;
-}
-
-static int transaction(struct worker *w, struct netstring_reader *r, char verb)
-{
-  struct work_end end = {0};
-  uint64_t token = 0;
-
-  if (verb == 'D') {
-    netstring_get_u64(r, UINT64_MAX, &token);
-    if (netstring_end(r) == -1 || !w->job || w->job->token != token || !w->job->sent) {
-      return -1;
-    }
-    w->job->dot = true;
-    return 0;
-  }
-  if (work_get_end(r, &end) == -1 || netstring_end(r) == -1 || !w->job ||
-      w->job->token != end.token || !w->job->sent) {
-    return -1;
-  }
-  job_end(w->job, &end);
-  return 0;
-}
-
-static void lost(struct worker *w)
+void worker_lost(struct worker *w)
 {
   struct job *job = w->job;
 
@@ -330,39 +269,10 @@ static void lost(struct worker *w)
   worker_free(w);
 }
 
-static void datagram(struct channel *c, const char *data, size_t len, int fd)
-{
-  struct worker *w = LIST_ITEM(c, struct worker, channel);
-  struct netstring_reader r;
-  char verb = 0;
-  int result = -1;
-
-  sched_clock();
-  if (fd != -1) {
-    close(fd);
-  }
-  netstring_open(&r, data, len);
-  netstring_get_char(&r, &verb);
-  if (verb == 'O') {
-    result = greeted(w, &r);
-  } else if (verb == 'N') {
-    result = no_session(w, &r);
-  } else if (verb == 'R') {
-    result = outcomes(w, &r);
-  } else if (verb == 'D' || verb == 'E') {
-    result = transaction(w, &r, verb);
-  }
-  if (result == -1) {
-    report_warning("worker %lld sent a garbled answer of kind %c", (long long)w->pid,
-                   verb ? verb : '?');
-    lost(w);
-  }
-}
-
 static void closed(struct channel *c)
 {
   sched_clock();
-  lost(LIST_ITEM(c, struct worker, channel));
+  worker_lost(LIST_ITEM(c, struct worker, channel));
 }
 
 static void send_open(struct worker *w)
@@ -370,7 +280,7 @@ static void send_open(struct worker *w)
   struct buf b = BUF_INIT(SEQPACKET_MAX);
 
   w->hosts = memory_get(sizeof *w->hosts);
-  memcpy(w->hosts->helo, sched.settings.helo, sizeof w->hosts->helo);
+  departure_open(w);
   w->hosts->timeouts = sched.settings.timeouts;
   /* We tell it to quit when it is idle for so long; by itself it waits longer, so that no job is
    * on its way to one that is leaving. */
@@ -392,9 +302,9 @@ void worker_arrived(uint64_t token, pid_t pid, int fd)
     return;
   }
   w->pid = pid;
-  w->channel.datagram = datagram;
+  w->channel.datagram = worker_datagram;
   w->channel.closed = closed;
-  if (!w->job || channel_open(&w->channel, &sched.loop, fd) == -1) {
+  if (!w->job || !departure_known(w->lane) || channel_open(&w->channel, &sched.loop, fd) == -1) {
     close(fd); /* nobody needs it any more: it sees the end of file */
     if (w->job) {
       job_withdraw(w->job);
@@ -462,7 +372,7 @@ void workers_pause(bool pause)
   }
 }
 
-static void cancel(struct worker *w)
+void worker_cancel(struct worker *w)
 {
   struct buf b = BUF_INIT(64);
 
@@ -485,13 +395,13 @@ void workers_stop(void)
       w->job = NULL;
       job_withdraw(job);
     } else if (w->job && !w->job->dot) {
-      cancel(w);
+      worker_cancel(w);
     }
     if (w->state == WORKER_ASKED) {
       hash_remove(&asked, &w->token, sizeof w->token);
       worker_free(w);
     } else if (!w->job && w->state != WORKER_ENDING) {
-      retire(w);
+      worker_retire(w);
     }
   }
 }

@@ -37,8 +37,11 @@ struct worker {
   uint64_t token;
   pid_t pid;
   uint32_t served;
+  uint64_t serves; /* transactions at the most */
+  uint32_t generation;       /* its lane's when it was told where from */
   enum worker_state state;
   bool established;
+  bool given; /* counted in lane.given */
 };
 
 enum worker_room {
@@ -61,9 +64,19 @@ void worker_give(struct worker *w, const struct work_job *j, int fd); /* the fd 
 /* After a job: back to the idle ones, or to its end. */
 void worker_rest(struct worker *w);
 void worker_ending(struct worker *w);
+void worker_retire(struct worker *w); /* an idle one, or one that is not needed: tells it to quit */
 /* Its job is gone before J: idle again, or not needed any more. */
 void worker_drop(struct worker *w);
-void worker_unestablish(struct worker *w);
+/* The site has refused it: it is none of those that it gives. */
+void worker_forget(struct worker *w);
+
+/* worker_input.c: one datagram of it. Garbage: it is lost, its job too. */
+void worker_datagram(struct channel *c, const char *data, size_t len, int fd);
+/* It is gone, or must go. Frees it. */
+void worker_lost(struct worker *w);
+
+/* X to its job. */
+void worker_cancel(struct worker *w);
 
 /* From the master. */
 void worker_arrived(uint64_t token, pid_t pid, int fd);

@@ -146,6 +146,11 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
     reply_line(&s->out, "452 4.5.3 too many recipients, send the rest in another transaction");
     return;
   }
+  /* The MX's own answer can only be one (doc/INTERNALS.md, through). */
+  if ((s->rules->through & ENVELOPE_THROUGH_ONLY) && e->rcpt_count > 0) {
+    reply_line(&s->out, "452 4.5.3 one recipient a transaction here, send the rest in another");
+    return;
+  }
   wrong = command_parse_rcpt(c->argument, c->argument_len, e->flags & ENVELOPE_SMTPUTF8, &r);
   if (wrong) {
     dialogue_complain(s, wrong);
@@ -278,6 +283,10 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
     s->end = "idle-commands";
     return;
   }
+  if (s->rules->denied && c.verb != COMMAND_QUIT) { /* RFC 5321 3.1 */
+    dialogue_complain(s, "503 5.5.1 nothing is served here, say QUIT");
+    return;
+  }
   dispatch(s, &c);
 }
 
@@ -327,7 +336,8 @@ bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
 /* The time for one line is one timeout, however it trickles in. */
 enum input_result dialogue_line(struct dialogue *s, const char **line, size_t *len)
 {
-  int64_t deadline = clock_monotonic_ms() + s->rules->timeout_ms;
+  int64_t deadline = s->rules->denied ? s->began + DIALOGUE_DENIED_MS
+                                      : clock_monotonic_ms() + s->rules->timeout_ms;
   enum input_result result;
 
   while ((result = input_line(&s->in, line, len)) == INPUT_NEED) {
@@ -364,18 +374,22 @@ static void log_connect(struct dialogue *s)
 {
   const struct rules *t = s->rules;
 
-  loglines_printf(&s->log, '=', "connect client=%s%s%s%s%s%s%s tenant=%s relay=%s", t->client_text,
-                  *t->client_port ? " port=" : "", t->client_port, *t->client_host ? " host=" : "",
-                  t->client_host, *t->local_ip ? " local=" : "", t->local_ip, t->tenant,
-                  t->relay ? "yes" : "no");
+  loglines_printf(&s->log, '=', "connect client=%s%s%s%s%s%s%s tenant=%s relay=%s%s%s",
+                  t->client_text, *t->client_port ? " port=" : "", t->client_port,
+                  *t->client_host ? " host=" : "", t->client_host, *t->local_ip ? " local=" : "",
+                  t->local_ip, t->tenant, t->relay ? "yes" : "no", *t->source ? " source=" : "",
+                  t->source);
+  if (t->transparent) {
+    loglines_printf(&s->log, '=', "%s destination=\"%s\"", t->denied ? "denied" : "transparent",
+                    t->destination);
+  }
 }
 
-void dialogue_run(struct dialogue *s)
+static void open_intake(struct dialogue *s)
 {
   struct intake_answer answer;
 
-  log_connect(s);
-  switch (hatch_open(&s->hatch, &answer)) {
+  switch (hatch_greeted(&s->hatch, &answer)) {
   case HATCH_OK:
     if (s->rules->tls != RULES_TLS_IMMEDIATE || secure_at_once(s)) {
       reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
@@ -388,6 +402,16 @@ void dialogue_run(struct dialogue *s)
   default:
     reply_printf(&s->out, "421 4.3.0 %s relay is not running, try again later", s->rules->me);
     s->end = "no-intake";
+  }
+}
+
+void dialogue_run(struct dialogue *s)
+{
+  log_connect(s);
+  if (s->rules->denied) {
+    reply_line(&s->out, s->rules->denied);
+  } else {
+    open_intake(s);
   }
   while (!s->end) {
     take_command(s);

@@ -14,15 +14,16 @@
 /* Limits of one session, each answered by 421 and the end. */
 #define DIALOGUE_ERRORS_MAX 20         /* syntax and order; not what policy refuses */
 #define DIALOGUE_IDLE_COMMANDS_MAX 100 /* since the last message, RCPT not counted */
+#define DIALOGUE_DENIED_MS 10000       /* for who is served nothing, to hear it and to say QUIT */
 #define DIALOGUE_RCPTS_MAX 20000       /* RCPTs since the last message, of all kinds */
 
-/* One SMTP session. Meant to be static: see input.h. */
+/*
+ * One SMTP session. Meant to be static: see input.h. What every session uses
+ * comes first and together, the large buffers last: a page that is touched costs.
+ */
 struct dialogue {
   const struct rules *rules;
   struct hatch hatch;
-  struct loglines log;
-  struct input in;
-  struct reply out;
   struct tls *tls; /* NULL: in clear */
   const struct rules *first_rules; /* before AUTH */
   char auth[ENVELOPE_TENANT_SIZE]; /* who has authenticated, "" if nobody has */
@@ -41,11 +42,15 @@ struct dialogue {
   unsigned long accepted, refused; /* messages */
   int64_t began;
   const char *end; /* why the session is over, NULL while it is not */
+
+  struct reply out;
+  struct loglines log;
+  struct input in;
 };
 
 void dialogue_init(struct dialogue *s, const struct rules *rules);
 
-/* Banner to end. Everything that is needed is open. */
+/* Banner to end. Everything that is needed is open, hatch_knock() done. */
 void dialogue_run(struct dialogue *s);
 
 /* Forgets the transaction (RFC 5321 4.1.1.5). */

@@ -49,17 +49,34 @@ static enum hatch_result receive(struct hatch *h, int64_t deadline, struct intak
   return HATCH_OK;
 }
 
-static enum hatch_result greet(struct hatch *h, struct intake_answer *answer)
+/* Names the tenant. A failure leaves the hatch closed. */
+static void greet(struct hatch *h)
 {
   struct buf b = BUF_INIT(SEQPACKET_MAX); /* h->request may hold what comes next */
-  int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
-  enum hatch_result result = HATCH_BROKEN;
 
-  if (intake_put_hello(&b, h->tenant, h->client) == 0 &&
-      seqpacket_send_by(h->fd, b.data, b.len, -1, deadline) == 0) {
-    result = receive(h, deadline, answer, NULL);
+  if (intake_put_hello(&b, h->tenant, h->client) < 0 ||
+      seqpacket_send_by(h->fd, b.data, b.len, -1, clock_monotonic_ms() + ANSWER_MS) < 0) {
+    hatch_close(h);
   }
   buf_free(&b);
+}
+
+void hatch_knock(struct hatch *h)
+{
+  hatch_close(h);
+  h->fd = seqpacket_connect_patiently(INTAKE_PATH, clock_monotonic_ms() + HATCH_CONNECT_MS);
+  if (h->fd != -1) {
+    greet(h);
+  }
+}
+
+enum hatch_result hatch_greeted(struct hatch *h, struct intake_answer *answer)
+{
+  enum hatch_result result = HATCH_BROKEN;
+
+  if (h->fd != -1) {
+    result = receive(h, clock_monotonic_ms() + ANSWER_MS, answer, NULL);
+  }
   if (result == HATCH_OK && answer->verb != '+') {
     result = answer->verb == '-' && answer->code >= 400 ? HATCH_REFUSED : HATCH_BROKEN;
   }
@@ -71,9 +88,8 @@ static enum hatch_result greet(struct hatch *h, struct intake_answer *answer)
 
 enum hatch_result hatch_open(struct hatch *h, struct intake_answer *answer)
 {
-  hatch_close(h);
-  h->fd = seqpacket_connect_patiently(INTAKE_PATH, clock_monotonic_ms() + HATCH_CONNECT_MS);
-  return h->fd == -1 ? HATCH_BROKEN : greet(h, answer);
+  hatch_knock(h);
+  return hatch_greeted(h, answer);
 }
 
 /* Sends h->request, on a new connection if the old one turns out to be dead. */
@@ -126,27 +142,48 @@ enum hatch_result hatch_big(struct hatch *h, struct intake_answer *answer, int *
   return HATCH_BROKEN;
 }
 
+enum hatch_result hatch_memory(struct hatch *h, uint64_t bytes, struct intake_answer *answer)
+{
+  enum hatch_result result = HATCH_BROKEN;
+
+  buf_reset(&h->request);
+  if (intake_put_memory(&h->request, bytes) == 0) {
+    result = ask(h, -1, answer);
+  }
+  if (result == HATCH_OK) {
+    result = receive(h, clock_monotonic_ms() + ANSWER_MS, answer, NULL);
+  }
+  if (result == HATCH_OK && answer->verb != '+') {
+    result = HATCH_REFUSED;
+  }
+  return result;
+}
+
 /*
  * Has the client gone for good? This is the one place that decides it.
  *
  * Looked at is fd 1, for POLLERR and POLLHUP only: a reset connection, or a
  * pipe that nobody reads. An end of file on fd 0 is not enough, because a
  * client may shut down its sending side behind its last command and still read
- * our answer (nc -N, recordio's pipes). With through, where waits are long and
- * an attempt can be called off, a TCP client's POLLRDHUP may be counted too.
+ * our answer (nc -N, recordio's pipes). With through a TCP client's end of file
+ * (POLLRDHUP) counts too: waits are long there, the attempt can be called off,
+ * and a client that was killed leaves nothing but that.
  *
  * When it has gone the message is taken back by closing the connection
  * (intake.h), because the client will send it again (RFC 1047).
  */
 static bool client_gone(const struct pollfd *client)
 {
-  return client->revents & (POLLERR | POLLHUP);
+  return client->revents & (POLLERR | POLLHUP | POLLRDHUP);
 }
 
-static enum hatch_result wait_for_verdict(struct hatch *h, int client_fd, int64_t deadline)
+static enum hatch_result wait_for_verdict(struct hatch *h, uint32_t through, int client_fd,
+                                          int64_t deadline)
 {
+  short end_of_file = through ? POLLRDHUP : 0;
+
   for (;;) {
-    struct pollfd p[2] = {{.fd = h->fd, .events = POLLIN}, {.fd = client_fd}};
+    struct pollfd p[2] = {{.fd = h->fd, .events = POLLIN}, {.fd = client_fd, .events = end_of_file}};
     int64_t left = deadline - clock_monotonic_ms();
     int n = left > 0 ? poll(p, 2, (int)left) : 0;
 
@@ -167,20 +204,20 @@ static enum hatch_result wait_for_verdict(struct hatch *h, int client_fd, int64_
 }
 
 enum hatch_result hatch_submit(struct hatch *h, uint64_t envelope_len, uint64_t content_len,
-                               int message_fd, const char *name, int client_fd,
+                               int message_fd, const char *name, uint32_t through, int client_fd,
                                struct intake_answer *answer)
 {
   enum hatch_result result = HATCH_BROKEN;
   int64_t deadline = clock_monotonic_ms() + VERDICT_MS;
 
   buf_reset(&h->request);
-  if (intake_put_submit(&h->request, envelope_len, content_len, name) == 0) {
+  if (intake_put_submit(&h->request, envelope_len, content_len, name, through) == 0) {
     result = ask(h, message_fd, answer);
   }
   if (result != HATCH_OK) {
     return result;
   }
-  result = wait_for_verdict(h, client_fd, deadline);
+  result = wait_for_verdict(h, through, client_fd, deadline);
   if (result == HATCH_OK) {
     result = receive(h, 0, answer, NULL);
   }

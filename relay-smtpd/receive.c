@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define HOPS_MAX 100 /* RFC 5321 6.3 */
+/* Passages through this host. A redirect that catches our own deliveries, or two hosts that mean
+ * each other, must not go round a hundred times. */
+#define OWN_HOPS_MAX 10
 /*
  * A client has one timeout for DATA, and a second more for every such number
  * of bytes that we keep: bytes of a message that is refused already buy none.
@@ -22,6 +25,7 @@ struct message {
   struct dialogue *session;
   struct submit submit;
   struct data data;
+  unsigned own_hops; /* Received fields that this host wrote */
 };
 
 static void take_content(void *arg, const char *bytes, size_t len)
@@ -31,10 +35,11 @@ static void take_content(void *arg, const char *bytes, size_t len)
   submit_content(&m->submit, bytes, len);
 }
 
-static void log_header(void *arg, const char *field, size_t len)
+static void take_header(void *arg, const char *field, size_t len)
 {
   struct message *m = arg;
 
+  m->own_hops += received_is_by(field, len, m->session->rules->me);
   loglines_put(&m->session->log, '<', field, len);
 }
 
@@ -57,16 +62,20 @@ static void begin(struct message *m)
   id_mint(e->id);
   e->arrival = r.when = clock_wall_ms();
   e->priority = t->priority;
+  e->through = t->through;
   strcpy(e->tenant, t->tenant);
+  strcpy(e->source, t->source);
+  strcpy(e->destination, t->destination);
   strcpy(e->client, t->client_text);
   strcpy(e->helo, s->helo);
   strcpy(e->auth, s->auth);
   submit_begin(&m->submit, &s->hatch, &s->message, e, &r, s->declared);
+  m->submit.through_bytes = t->through ? t->through_bytes : 0;
   data_begin(&m->data);
   m->data.normalize = t->normalize;
   m->data.max = t->databytes;
   m->data.content = take_content;
-  m->data.header = log_header;
+  m->data.header = take_header;
   m->data.arg = m;
 }
 
@@ -114,6 +123,10 @@ static bool refuse_content(const struct message *m, char *reply, size_t size)
   }
   if (d->hops > HOPS_MAX) {
     snprintf(reply, size, "554 5.4.6 mail loop: over %d Received lines", HOPS_MAX);
+    return true;
+  }
+  if (m->own_hops > OWN_HOPS_MAX) {
+    snprintf(reply, size, "554 5.4.6 mail loop: it has been here %u times", m->own_hops);
     return true;
   }
   return false;

@@ -67,6 +67,24 @@ static int put_client(struct buf *b, const struct received *r)
                     r->client->family == AF_INET6 ? "IPv6:" : "", ip);
 }
 
+/* Its "by" is the first one behind a blank: no HELO name has one (put_helo()). */
+bool received_is_by(const char *field, size_t len, const char *me)
+{
+  static const char start[] = "Received: from ", by[] = " by ", with[] = " with ";
+  const size_t by_len = sizeof by - 1, me_len = strlen(me);
+
+  if (!scan_case_prefix(field, len, start)) {
+    return false;
+  }
+  const char *found = memmem(field, len, by, by_len);
+  if (!found) {
+    return false;
+  }
+  const char *name = found + by_len;
+  size_t left = len - (size_t)(name - field);
+  return scan_case_prefix(name, left, me) && scan_case_prefix(name + me_len, left - me_len, with);
+}
+
 int received_put(struct buf *b, const struct received *r)
 {
   /* RFC 3848, RFC 6531 4.3: ESMTPS, UTF8SMTPSA, ... */

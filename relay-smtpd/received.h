@@ -23,6 +23,9 @@ struct received {
 /* Appends the field, folded, with CRLF. 0, or -1 with errno. */
 int received_put(struct buf *b, const struct received *r);
 
+/* Is this header field, unfolded, one that received_put() wrote on the host me? */
+bool received_is_by(const char *field, size_t len, const char *me);
+
 /* Copies a HELO name, each byte that could harm a log line or a header made "?". */
 void received_clean_helo(const char *s, size_t len, char *out, size_t size);
 

@@ -52,31 +52,20 @@ static int leave_root(void)
   return drop_lookup(USER_SMTPD, &uid, &gid) < 0 ? -1 : drop_to(uid, gid);
 }
 
-static const char *parse_options(int argc, char **argv)
-{
-  const char *directory = NULL;
-  int option;
-
-  while ((option = getopt(argc, argv, "d:")) != -1) {
-    if (option != 'd') {
-      argc = 0;
-      break;
-    }
-    directory = optarg;
-  }
-  if (optind != argc) {
-    dprintf(2, "usage: relay-smtpd [-d directory]\n");
-    _exit(EXIT_USAGE);
-  }
-  return directory;
-}
+static const char usage[] =
+  "usage: tcpserver ... ADDRESS PORT relay-smtpd [-d DIR]\n"
+  "One SMTP session on fds 0 and 1. tcprules says what the client may (relay-smtpd(8)).\n";
 
 int main(int argc, char **argv)
 {
-  const char *directory = parse_options(argc, argv);
-  int yes = 1;
+  const char *directory = NULL;
+  int yes = 1, status;
 
   report_program("relay-smtpd");
+  status = home_options(argc, argv, usage, &directory);
+  if (status != -1) {
+    return status;
+  }
   signal(SIGPIPE, SIG_IGN);
   if (io_reserve_standard_fds() < 0 || home_enter(directory) < 0) {
     report_fatal_errno("unable to enter %s", directory ? directory : home_default);
@@ -86,13 +75,20 @@ int main(int argc, char **argv)
     report_fatal("%s", rules_error());
     return refuse();
   }
-  if (leave_root() < 0 || drop_hide() < 0 || confine_network() < 0) {
+  if (leave_root() < 0 || drop_hide() < 0) {
+    report_fatal_errno("unable to give up privileges");
+    return refuse();
+  }
+  dialogue_init(&session, &rules);
+  if (!rules.denied) {
+    hatch_knock(&session.hatch); /* relay-queue answers while the filter is installed */
+  }
+  if (confine_network() < 0) {
     report_fatal_errno("unable to give up privileges");
     return refuse();
   }
   /* Fails on pipes (ENOTSOCK), where there is no Nagle algorithm either. */
   setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  dialogue_init(&session, &rules);
   dialogue_run(&session);
   return EXIT_OK;
 }

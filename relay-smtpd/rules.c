@@ -8,6 +8,7 @@
 
 #include "intake.h"
 #include "scan.h"
+#include "transparent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #define TIMEOUT_DEFAULT_S 300 /* RFC 5321 4.5.3.2.7 */
 #define TIMEOUT_MAX_S 86400
 /* What we add in front (Received) must still fit into INTAKE_CONTENT_MAX. */
+#define THROUGH_MAX_S 540         /* a client waits 10 minutes: RFC 5321 4.5.3.2.6 */
+#define THROUGH_ONLY_DEFAULT_S 120
 #define DATABYTES_MAX (INTAKE_CONTENT_MAX - 4096)
 
 static char error_text[1200];
@@ -211,13 +214,82 @@ static int load_auth(struct rules *s)
   return 0;
 }
 
+/* SECONDS, "only" or "only:SECONDS". */
+static int load_through(struct rules *s)
+{
+  const char *value = getenv("RELAYTHROUGH"), *number = value;
+  uint64_t seconds = THROUGH_ONLY_DEFAULT_S;
+  bool only;
+
+  if (!value) {
+    return 0;
+  }
+  only = strncmp(value, "only", 4) == 0 && (value[4] == '\0' || value[4] == ':');
+  if (only) {
+    number = value[4] ? value + 5 : NULL;
+  }
+  if (number && scan_u64(number, strlen(number), THROUGH_MAX_S, &seconds) < 0) {
+    return fail("RELAYTHROUGH", value, "neither seconds from 0 to 540, nor only, nor only:SECONDS");
+  }
+  s->through = (uint32_t)seconds | (only ? ENVELOPE_THROUGH_ONLY : 0);
+  s->through_bytes = INTAKE_THROUGH_BYTES;
+  return s->through ? check(control_u64("throughbytes", 0, INTAKE_CONTENT_MAX, &s->through_bytes)) : 0;
+}
+
+/* Where it leads is relay-send's to know (control/sources); here it must only be one of them. */
+static int load_source(struct rules *s)
+{
+  const char *source = getenv("RELAYSOURCE");
+  bool found = false;
+
+  if (!source) {
+    return 0;
+  }
+  if (!envelope_source_valid(source, strlen(source))) {
+    return fail("RELAYSOURCE", source, "not 1 to 64 printable characters");
+  }
+  if (check(control_contains_name("sources", source, &found)) < 0) {
+    return -1;
+  }
+  if (!found) {
+    return fail("RELAYSOURCE", source, "not in control/sources");
+  }
+  snprintf(s->source, sizeof s->source, "%s", source);
+  return 0;
+}
+
+static int load_mode(struct rules *s)
+{
+  static const char *const denied[] = {
+    [TRANSPARENT_OK] = NULL,
+    [TRANSPARENT_DIRECT] = "554 5.7.1 only connections that were redirected are served here",
+    [TRANSPARENT_SELF] = "554 5.4.6 the server that you mean is this relay",
+    [TRANSPARENT_LOCAL] = "554 5.4.6 a loopback, link-local or multicast address is no destination",
+  };
+  const char *mode = getenv("RELAYMODE");
+  enum transparent_verdict verdict;
+
+  if (!mode || strcmp(mode, "mx") == 0) {
+    return 0;
+  }
+  if (strcmp(mode, "transparent") != 0) {
+    return fail("RELAYMODE", mode, "neither mx nor transparent");
+  }
+  s->transparent = true;
+  if (transparent_find(0, &verdict, s->destination, error_text, sizeof error_text) < 0) {
+    return -1;
+  }
+  s->denied = denied[verdict];
+  return 0;
+}
+
 static int load_rules(struct rules *s)
 {
   const char *barelf = getenv("RELAYBARELF");
   uint64_t priority = ENVELOPE_PRIORITY_DEFAULT;
 
-  if (load_relayclient(s) < 0 || load_tenant(s) < 0 || load_tls(s) < 0 ||
-      load_auth(s) < 0 ||
+  if (load_relayclient(s) < 0 || load_tenant(s) < 0 || load_through(s) < 0 ||
+      load_source(s) < 0 || load_mode(s) < 0 || load_tls(s) < 0 || load_auth(s) < 0 ||
       load_number("RELAYPRIORITY", 99, &priority) < 0 ||
       load_number("DATABYTES", DATABYTES_MAX, &s->databytes) < 0) {
     return -1;

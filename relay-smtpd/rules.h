@@ -45,10 +45,16 @@ struct rules {
   char suffix[ADDRESS_DOMAIN_MAX]; /* its value */
   char tenant[ENVELOPE_TENANT_SIZE];
   int priority;
+  char source[ENVELOPE_SOURCE_SIZE];           /* RELAYSOURCE, "" if it is not set */
+  bool transparent;                            /* RELAYMODE=transparent */
+  char destination[ENVELOPE_DESTINATION_SIZE]; /* then: where the client meant to go */
+  const char *denied;                          /* why it is served nothing; NULL: it is served */
   bool normalize; /* RELAYBARELF=normalize */
   enum rules_tls tls;
   enum rules_auth auth;
   bool cram; /* CRAM-MD5 is offered: there is control/authcram */
+  uint32_t through;       /* RELAYTHROUGH, as envelope.through has it; 0: commit first */
+  uint64_t through_bytes; /* control/throughbytes: of content that may stay in memory */
 };
 
 /* 0, or -1 with rules_error() a sentence that names the file or variable. */

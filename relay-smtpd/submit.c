@@ -133,10 +133,47 @@ static void become_big(struct submit *s)
   }
 }
 
+/*
+ * May the message go on in its memfd? relay-queue is asked for as much as it is
+ * likely to need, then for twice as much. False: to disk with it, unless it may
+ * not be queued; then it has failed.
+ */
+static bool stays_in_memory(struct submit *s)
+{
+  struct intake_answer answer;
+  enum hatch_result result = HATCH_REFUSED;
+  uint64_t wanted = 2 * s->content_len;
+
+  if (s->through == 0) {
+    return false;
+  }
+  if (s->content_len <= s->memory) {
+    return true;
+  }
+  if (s->memory == 0 && s->expected > s->content_len) {
+    wanted = s->expected + s->expected / 8; /* dots, our Received line; a client's guess */
+  }
+  wanted = wanted < s->through_bytes ? wanted : s->through_bytes;
+  if (s->content_len <= wanted) {
+    result = hatch_memory(s->hatch, wanted, &answer);
+    if (result == HATCH_OK) {
+      s->memory = wanted;
+      return true;
+    }
+  }
+  if (s->through & ENVELOPE_THROUGH_ONLY) {
+    fail(s, "452 4.3.1 the message is too big to be kept in memory, and may not be queued");
+    return true;
+  }
+  s->through = 0;
+  return false;
+}
+
 void submit_begin(struct submit *s, struct hatch *h, struct buf *out, const struct envelope *e,
                   const struct received *r, uint64_t expected)
 {
-  *s = (struct submit){.hatch = h, .fd = -1, .out = out};
+  *s = (struct submit){
+    .hatch = h, .fd = -1, .out = out, .through = e->through, .expected = expected};
   /* Only a hint, so its failure is not one. */
   (void)buf_reserve(s->out,
                     expected < PIECE ? FIRST_PIECE + (size_t)expected : PIECE + FIRST_PIECE);
@@ -161,7 +198,7 @@ void submit_content(struct submit *s, const char *bytes, size_t len)
     return;
   }
   s->content_len += len;
-  if (s->content_len > INTAKE_BIG_BYTES && !*s->name) {
+  if (s->content_len > INTAKE_BIG_BYTES && !*s->name && !stays_in_memory(s)) {
     become_big(s);
   }
   if (!s->failed && s->out->len >= PIECE && write_out(s) < 0) {
@@ -196,7 +233,8 @@ bool submit_finish(struct submit *s, int client_fd)
     return true;
   }
   result =
-    hatch_submit(s->hatch, s->envelope_len, s->content_len, s->fd, s->name, client_fd, &answer);
+    hatch_submit(s->hatch, s->envelope_len, s->content_len, s->fd, s->name, s->through, client_fd,
+                 &answer);
   if (result == HATCH_GONE) {
     return false;
   }

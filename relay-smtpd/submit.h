@@ -9,7 +9,8 @@
 /*
  * One message on its way to relay-queue: envelope, Received line and content
  * are collected in memory, written in large pieces to a memfd, and, past
- * INTAKE_BIG_BYTES, to a file in queue/big/ instead.
+ * INTAKE_BIG_BYTES, to a file in queue/big/ instead; if the message is to go
+ * through, only when it may not stay in memory.
  *
  * What goes wrong on the way is remembered, the rest of the content is let go
  * by, and submit_finish() says it.
@@ -22,6 +23,10 @@ struct submit {
   char name[INTAKE_NAME_SIZE]; /* of the big file, "" for a memfd */
   struct buf *out;             /* not yet written; the caller keeps it for the next message */
   uint64_t envelope_len, content_len;
+  uint32_t through;        /* as the envelope has it; 0 once it cannot be kept in memory */
+  uint64_t through_bytes;  /* the caller's, after submit_begin(): the most content in a memfd */
+  uint64_t memory;         /* bytes of it that relay-queue has promised room for */
+  uint64_t expected;
   bool failed;
   char reply[SUBMIT_REPLY_SIZE]; /* "451 4.3.0 ...": set when failed, and by submit_finish() */
 };

@@ -82,10 +82,10 @@ class Client:
         f, _ = receive(self.sock)
         self.refused = None if f[0] == b"+" else b" ".join(f[1:]).decode()
 
-    def post(self, env, content, seal=True):
+    def post(self, env, content, seal=True, through=0):
         """Submits without waiting for the verdict."""
         fd = memfd(env + content, seal)
-        send(self.sock, ns("S", len(env), len(content), ""), fd)
+        send(self.sock, ns("S", len(env), len(content), "", through), fd)
         os.close(fd)
 
     def verdict(self, seconds=10.0):
@@ -109,7 +109,7 @@ class Client:
         env = envelope(mid, **words)
         with os.fdopen(fd, "wb") as out:
             out.write(env + content)
-        send(self.sock, ns("S", len(env), len(content), f[2]))
+        send(self.sock, ns("S", len(env), len(content), f[2], 0))
         return self.verdict()
 
     def close(self):
@@ -119,17 +119,18 @@ class Client:
 class Message:
     def __init__(self, f):
         (self.serial, mid, sender, tenant, _source, _dest, _prio, _flags, _arrival, elen, clen,
-         self.total, last, here) = f[1:15]
+         self.total, through, last, here) = f[1:16]
         self.serial = int(self.serial)
         self.id, self.sender, self.tenant = mid.decode(), sender.decode(), tenant.decode()
         self.elen, self.clen, self.total = int(elen), int(clen), int(self.total)
+        self.through = int(through)
         self.last, self.fd = last == b"1", -1
         self.rcpts = {}
         self.add(f, int(here))
 
     def add(self, f, here):
         for i in range(here):
-            r = f[15 + 7 * i:22 + 7 * i]
+            r = f[16 + 7 * i:23 + 7 * i]
             self.rcpts[int(r[0])] = {"address": r[1].decode(), "state": r[3].decode(),
                                      "attempts": int(r[4]), "next": int(r[5]), "told": r[6] == b"1"}
 
@@ -185,14 +186,14 @@ class Queue:
 
     def take_message(self, f):
         """One M, or a part of one, at the head of these fields; returns how many are its."""
-        serial, here = int(f[1]), int(f[14])
+        serial, here = int(f[1]), int(f[15])
         if serial in self.messages and not self.messages[serial].last:
             m = self.messages[serial]
             m.add(f, here)
-            m.last = f[13] == b"1"
+            m.last = f[14] == b"1"
         else:
             self.messages[serial] = Message(f)
-        return 15 + 7 * here
+        return 16 + 7 * here
 
     def take(self, seconds=10.0):
         """One datagram of relay-send's channel. False at its end."""

@@ -175,10 +175,12 @@ def ordinary_end(status):
 class Relay:
     """A relay in a sandbox (tests/sandbox)."""
 
-    def __init__(self, test, name="relay", control=None, rules=None, routes=None, user=None):
-        self.test, self.user = test, user
+    def __init__(self, test, name="relay", control=None, rules=None, routes=None, user=None, listen=None,
+                 netns=None, path=None):
+        """listen: (address, port); netns: the network namespace that it runs in; path: before PATH."""
+        self.test, self.user, self.netns, self.path = test, user, netns, path
         self.directory = test.path(name)
-        self.host, self.port = "127.0.0.1", test.port()
+        self.host, self.port = listen or ("127.0.0.1", test.port())
         (self.directory / "control").mkdir(exist_ok=True)
         (self.directory / "listen").write_text(f"{self.host} {self.port}\n")
         # Tests are not to wait for a sibling's connection to be closed.
@@ -205,7 +207,10 @@ class Relay:
         command = [TOP / "tests/sandbox", verb, self.directory]
         if self.user:
             command = ["setpriv", "--reuid", self.user, "--clear-groups", *command]
-        return run_program(*command, env={**os.environ, "BUILD": str(BUILD)})
+        if self.netns:
+            command = ["ip", "netns", "exec", self.netns, *command]
+        path = f"{self.path}:{os.environ['PATH']}" if self.path else os.environ["PATH"]
+        return run_program(*command, env={**os.environ, "BUILD": str(BUILD), "PATH": path})
 
     def up(self):
         self.sandbox("up")

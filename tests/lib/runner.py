@@ -62,9 +62,9 @@ def collect():
 def build(tests):
     """Builds what the chosen tests need; a build that fails ends the run."""
     units = [t for t in tests if "unit/" in t.name]
-    goals = [["all", *(f"build/{t.name}" for t in units if t.name.startswith("unit/"))]]
+    goals = [["all", "tools", *(f"build/{t.name}" for t in units if t.name.startswith("unit/"))]]
     if any(t.name.startswith("asan/") for t in tests):
-        goals.append([*ASAN, "all", *(f"build/{t.name}" for t in units if t.name.startswith("asan/"))])
+        goals.append([*ASAN, "all", "tools", *(f"build/{t.name}" for t in units if t.name.startswith("asan/"))])
     for goal in goals:
         began = time.monotonic()
         made = subprocess.run(["make", "-j2", *goal], cwd=TOP, text=True, stdout=subprocess.PIPE,

@@ -121,6 +121,7 @@ class Send:
         self.last = "450 4.2.0 what relay-queue keeps"
         self.mx = lambda worker: worker.deliver()
         self.connect = lambda worker: worker.greet()
+        self.quit = lambda worker: worker.close()
         self.resolve = lambda name: ("o", 300, "", [(10, f"mx.{name}")], [(0, "127.0.0.1")])
         self._start()
 
@@ -165,7 +166,8 @@ class Send:
     # what relay-queue says
 
     def message(self, rcpts, sender="s@back.test", tenant="t1", fd=True, age=0, flags=0, source="",
-                priority=50, size=100, notify=0, state="p", attempts=0, wait=0, serial=None, told=0):
+                priority=50, size=100, notify=0, state="p", attempts=0, wait=0, serial=None, told=0,
+                through=0):
         """Tells of a message; returns (serial, id). age and wait in seconds."""
         self.serial += 1
         serial, ident = serial or self.serial, mint()
@@ -175,7 +177,7 @@ class Send:
             part = rcpts[first:first + 100]
             last = first + 100 >= len(rcpts)
             data = ns("M", serial, ident, sender, tenant, source, "", priority, flags, now - age * 1000, 10, size,
-                      len(rcpts), int(last), len(part))
+                      len(rcpts), through, int(last), len(part))
             for n, address in enumerate(part):
                 data += ns(first + n, address, notify, state, attempts, now + wait * 1000 if wait else 0, told)
             self._send(self.queue, data, memfd(b"x" * (10 + size)) if fd and last else None)
@@ -245,7 +247,7 @@ class Send:
             w.cancelled = True
         elif f[0] == "Q":
             w.quit = True
-            w.close()
+            self.quit(w)
 
     def turn(self, seconds=0.05):
         alive = [w for w in self.workers if w.sock.fileno() != -1]

@@ -111,7 +111,7 @@ class Channels:
         size = (len(head), len(CONTENT))
         whole = head + CONTENT
         def s(envelope_len=size[0], content_len=size[1], name=""):
-            return put("S", envelope_len, content_len, name)
+            return put("S", envelope_len, content_len, name, 0)
         bad = lambda words, data, *fds: self.refused(words, path, data, fds)
         bad("no fd", s())
         for name in ("../../control/me", "x/../../log/1", "a\0b", "lock", "deadbeefdeadbeef", "a" * 32, "a" * 5000, "."):
@@ -156,11 +156,11 @@ class Channels:
                                dict(client="192.0.2.7\r\nX: y"), dict(helo="h\r\nX: y")]
         for fields_ in odd:
             head = header(**fields_)
-            self.refused(f"envelope {str(fields_)[:60]}", path, put("S", len(head), len(CONTENT), ""),
+            self.refused(f"envelope {str(fields_)[:60]}", path, put("S", len(head), len(CONTENT), "", 0),
                          [memfd(head + CONTENT)])
         head = header(rcpts=[("b@dest.test", 0, ""), ("postmaster", 0, "")], nrcpts=2)
         peer, fd = Peer(path, not own), memfd(head + CONTENT)
-        verdict = peer.say(put("S", len(head), len(CONTENT), ""), [fd])
+        verdict = peer.say(put("S", len(head), len(CONTENT), "", 0), [fd])
         self.v.same(verdict[1:2] + verdict[2:][:1], ("553", "5.1.3 a recipient has no domain"), "without a domain", path.name)
         peer.close()
         os.close(fd)
@@ -169,11 +169,11 @@ class Channels:
             broken = bytearray(head)
             broken[self.v.random.randrange(4, len(head))] = self.v.random.choice(b"\0\r\n:,9\xff")
             peer = Peer(path, path.name == "intake")  # which may be sound by chance
-            peer.say(put("S", len(head), len(CONTENT), ""), [memfd(bytes(broken) + CONTENT)])
+            peer.say(put("S", len(head), len(CONTENT), "", 0), [memfd(bytes(broken) + CONTENT)])
             peer.close()
 
     def garbage(self, path):
-        good = put("S", 100, 100, "")
+        good = put("S", 100, 100, "", 0)
         for size in (0, 1, 2, 100, 4096, 65535, 65536, 65537, 150000):
             for data in (b"\0" * size, self.v.random.randbytes(size), b"9" * size, b"1:S," * (size // 4)):
                 self.refused(f"garbage of {size}", path, data, hello=False)
@@ -187,7 +187,7 @@ class Channels:
     def descriptors(self, path):
         """Several at once, many in a row, two requests at once, and gone before the verdict."""
         head = header()
-        good = put("S", len(head), len(CONTENT), "")
+        good = put("S", len(head), len(CONTENT), "", 0)
         for count in (2, 10, 200):
             peer = Peer(path, path.name == "intake")
             sent = [memfd(head + CONTENT) for _ in range(count)]
@@ -228,7 +228,7 @@ class Channels:
             os.write(file, head + body)
             if not keep_open:
                 os.close(file)
-            verdict = peer.say(put("S", len(head), len(body) + extra, got[2]))
+            verdict = peer.say(put("S", len(head), len(body) + extra, got[2], 0))
             self.v.check(verdict == NO_ANSWER or verdict[1][0] in "45", words, verdict)
             peer.close()
             if keep_open:
@@ -315,7 +315,7 @@ class Channels:
         """Lines that no SMTP client could send."""
         head, evil = header(ident="00000000000EE1AB"), EVIL
         peer = Peer(path, path.name == "intake")
-        peer.say(put("S", len(head), len(evil), ""), [memfd(head + evil)])
+        peer.say(put("S", len(head), len(evil), "", 0), [memfd(head + evil)])
         peer.close()
 
     def rounds(self):

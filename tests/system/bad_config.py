@@ -31,7 +31,13 @@ AT_START = {
         ("smtproutes", "# ok\nok.test:host.test:25\nbad.test", 3), ("smtproutes", "x.test:host.test:70000", 1),
         ("smtproutes", "x.test:host.test\nx.test:other.test", 2), ("smtproutes", "x.test:[192.0.2]:25", 1),
         ("smtproutes", "ok.test:host.test\n" + LONG, 2), ("smtproutes", "a b:host.test", 1),
-        ("sites", "one", 1), ("sites", "\x00", 1), ("doublebounceto", "nobody", 1)],
+        ("sites", "one", 1), ("sites", "\x00", 1), ("doublebounceto", "nobody", 1),
+        ("ceilingfirst", "0", 1), ("ceilingmax", "1h", 1), ("pausefirst", "", 1), ("pausemax", "-1", 1),
+        ("replies", "# ours\n\nrate mail * 4?? *x*\nslow mail * *", 4), ("replies", "rate * *", 1),
+        ("replies", "rate mail,end * *", 1), ("replies", "rate * * " + "x" * 501, 1),
+        ("sources", "# ok\nout1 192.0.2.1 - -\nout2 192.0.2.2", 3), ("sources", "out1 - - mail.test", 1),
+        ("sources", "out1 2001:db8::1 - -", 1), ("sources", "out1 192.0.2.1 - a_b", 1),
+        ("sources", "out1 192.0.2.1 - -\nout1 192.0.2.2 - -", 2)],
     "relay-remote": [
         ("resolver", "127.0.0.1\nlocalhost", 2), ("resolver", "127.0.0.1:99999", 1), ("ipme", "192.0.2.300", 1),
         ("mxlocal", "127.0.0.0/33", 1), ("mxlocal", "# x\n\nall", 3)],
@@ -47,6 +53,8 @@ IN_SESSION = [
     ("badrcptto", "\x7f", 1)]
 VARIABLES = [("RELAYTENANT", "a b"), ("RELAYTENANT", "t" * 65), ("RELAYTENANT", ""), ("DATABYTES", "abc"),
              ("DATABYTES", "-1"), ("DATABYTES", "1 "), ("RELAYPRIORITY", "100"), ("RELAYBARELF", "maybe"),
+             ("RELAYTHROUGH", "soon"), ("RELAYTHROUGH", "541"), ("RELAYTHROUGH", "only:"), ("RELAYTHROUGH", "only:x"),
+             ("RELAYMODE", "transparently"), ("RELAYMODE", ""), ("RELAYSOURCE", "out9"), ("RELAYSOURCE", "a b"),
              ("RELAYCLIENT", "a b"), ("RELAYCLIENT", "@" + "x" * 300)]
 
 

@@ -61,7 +61,7 @@ class Relay:
                 sock.sendmsg([ns("+", 250, "BIG1")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                                                        array.array("i", [f.fileno()]))])
             data, fds, _, _ = socket.recv_fds(sock, 65536, 1)
-        verb, env_len, content_len, name = fields(data)
+        verb, env_len, content_len, name, _through = fields(data)
         same((verb, name, len(fds)), (b"S", b"BIG1" if big else b"", 0 if big else 1), "submission")
         if big:
             with open(path, "rb") as f:

@@ -124,8 +124,8 @@ def greets(port):
 
 
 def recipes():
-    """The blocks of commands of README's "Six recipes"."""
-    text = (TOP / "README").read_text().split("Six recipes\n", 1)[1].split("\nRead on\n", 1)[0]
+    """The blocks of commands of README's "Recipes"."""
+    text = (TOP / "README").read_text().split("\nRecipes\n", 1)[1].split("\nRead on\n", 1)[0]
     blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.M)
     return [textwrap.dedent(b) for b in blocks if b.strip()]
 
@@ -133,7 +133,7 @@ def recipes():
 def check_recipes(test, tree, prefix, home, services, port):
     """As written, but for the directories, the id, and tests/run."""
     found = recipes()
-    test.equal(len(found), 6, "README has six recipes")
+    test.check(len(found) >= 6, "README has recipes", len(found))
     (home / "control/smtproutes").open("a").write("example.com:127.0.0.1:1\n")
     log = services / "send/log/main/current"
     run_program("svc", "-h", services / "send")
@@ -157,8 +157,8 @@ def check_recipes(test, tree, prefix, home, services, port):
     done = run_program("swaks", "--server", f"127.0.0.1:{port}", "--tls", "--quit-after", "EHLO", check=False)
     test.check(done.returncode == 0 and "250-AUTH PLAIN LOGIN" in done.stdout, "and speaks TLS, and offers AUTH",
                done.stdout + done.stderr)
-    test.check(log.read_text().count("settings read=1") == 2 and "old settings stay" not in log.read_text(),
-               "the routes were taken", log.read_text())
+    test.check(log.read_text().count("settings read=1") >= 2 and "old settings stay" not in log.read_text(),
+               "routes and sources were taken", log.read_text())
 
 
 def main(test):

@@ -154,7 +154,8 @@ def check_inherited(test, relay):
     secret = test.path("parent") / "secret"
     secret.write_text("x")
     words = 'exec 3<"$0" 6<"$0" 19<"$0" 20<"$0" 40<"$0" 300<"$0"; exec "$1/bin/relay-start" -d "$1"'
-    with open(test.directory / "started.log", "wb") as log:
+    # Appended to: some of them have an open file of their own of it, and must not write over the others.
+    with open(test.directory / "started.log", "ab") as log:
         send = subprocess.Popen(["bash", "-c", words, str(secret), str(relay.directory)], stdout=log, stderr=log,
                                 start_new_session=True)
     def family():

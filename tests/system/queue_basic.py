@@ -67,14 +67,14 @@ def bad_submissions(q):
     c = Client(q, tenant="t1")
     for name, request, fd in (
             ("garbage", b"zzz", -1),
-            ("no fd", ns("S", 10, 10, ""), -1),
-            ("name of nobody", ns("S", 10, 10, "abc"), -1),
-            ("path", ns("S", 10, 10, "../x"), -1),
-            ("size wrong", ns("S", 10, 11, ""), memfd(b"x" * 20)),
-            ("not sealed", ns("S", 10, 10, ""), memfd(b"x" * 20, seal=False)),
-            ("no envelope", ns("S", 10, 10, ""), memfd(b"x" * 20)),
+            ("no fd", ns("S", 10, 10, "", 0), -1),
+            ("name of nobody", ns("S", 10, 10, "abc", 0), -1),
+            ("path", ns("S", 10, 10, "../x", 0), -1),
+            ("size wrong", ns("S", 10, 11, "", 0), memfd(b"x" * 20)),
+            ("not sealed", ns("S", 10, 10, "", 0), memfd(b"x" * 20, seal=False)),
+            ("no envelope", ns("S", 10, 10, "", 0), memfd(b"x" * 20)),
             ("empty tenant", ns("H", "", ""), -1),
-            ("huge envelope", ns("S", 1 << 31, 10, ""), memfd(b"x" * 20))):
+            ("huge envelope", ns("S", 1 << 31, 10, "", 0), memfd(b"x" * 20))):
         c = Client(q, tenant="t1")
         send(c.sock, request, fd)
         check(receive(c.sock) is None, f"{name}: the connection ends")
@@ -113,7 +113,7 @@ def big(q):
     send(c.sock, ns("B"))
     f, fd = receive(c.sock)
     os.write(fd, envelope(mint()) + content[:100])
-    send(c.sock, ns("S", len(envelope(mint())), 100, f[2]))
+    send(c.sock, ns("S", len(envelope(mint())), 100, f[2], 0))
     check(receive(c.sock) is None, "a file that is still open for writing is not taken")
     os.close(fd)
     for m in list(q.messages.values()):

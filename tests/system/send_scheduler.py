@@ -108,7 +108,8 @@ def check_refused_while_others_work(test):
     send.pump(lambda: len(held) == 3)
     send.still()
     site = next(r for r in json.loads(send.ctl("--json", "stat").stdout) if r["row"] == "site")
-    test.equal((site["window"], site["open"], site["trouble"]), (3, 3, ""), "the window is what the MX gives")
+    test.equal((site["window"], site["ceiling"], site["open"], site["kind"]), (3, 3, 3, "ceiling"),
+               "the window is what the MX gives")
     send.mx = lambda w: w.deliver()
     for w in held:
         w.deliver()

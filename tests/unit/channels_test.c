@@ -168,14 +168,20 @@ static void check_intake(void)
   intake_put_hello(&b, "msa1", "192.0.2.1");
   check_datagram("hello", &b, take_intake_request);
   buf_reset(&b);
-  intake_put_submit(&b, 100, 5000, "big01");
+  intake_put_submit(&b, 100, 5000, "big01", ENVELOPE_THROUGH_ONLY | 120);
   check_datagram("submit", &b, take_intake_request);
   CHECK_INT(intake_get_request(b.data, b.len, &q), 0);
   CHECK_INT(q.envelope_len, 100);
   CHECK_INT(q.content_len, 5000);
   CHECK_STR(q.name, "big01");
+  CHECK_INT(q.through, ENVELOPE_THROUGH_ONLY | 120);
   buf_reset(&b);
-  intake_put_submit(&b, 1, 1, "../../etc/passwd");
+  intake_put_memory(&b, 3 << 20);
+  check_datagram("memory", &b, take_intake_request);
+  CHECK_INT(intake_get_request(b.data, b.len, &q), 0);
+  CHECK_INT(q.content_len, 3 << 20);
+  buf_reset(&b);
+  intake_put_submit(&b, 1, 1, "../../etc/passwd", 0);
   CHECK(take_intake_request(b.data, b.len) != 0);
   buf_reset(&b);
   intake_put_answer(&b, &a);
@@ -193,7 +199,7 @@ static void check_dispatch(void)
   struct buf b = BUF_INIT(65536);
   struct dispatch_message m = {.serial = UINT64_MAX, .id = "0123456789ABCDEF", .sender = "a@b",
                                .tenant = "msa1", .priority = 50, .arrival = 1, .rcpts_total = 2,
-                               .last = true, .content_len = 5};
+                               .through = 30, .last = true, .content_len = 5};
   struct dispatch_rcpt rcpt = {.rcpt = 3, .address = "c@d", .state = RCPT_PENDING, .next = 9};
   struct dispatch_result result = {.outcome = sample_outcome(), .attempts = 2, .dsn_due = true};
 

@@ -73,6 +73,19 @@ static int do_bind(void)
   return bind(pair[0], (struct sockaddr *)&any, sizeof(any)) == 0; /* of another family: refused */
 }
 
+/* Numbers that no call has, in a run of them and behind the last: as without a filter. */
+static int do_unknown(void)
+{
+  static const long numbers[] = {390, 415, 479, 480, 511, 100000};
+
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+    if (syscall(numbers[i]) != -1 || errno != ENOSYS) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 static int do_abort(void)
 {
   abort();
@@ -203,6 +216,7 @@ static const struct {
   {"connect", do_connect, NEEDS_NETWORK},
   {"bind", do_bind, NEEDS_NETWORK},
   {"memory", do_memory, LIVES},
+  {"no such call", do_unknown, LIVES},
   {"abort", do_abort, ABORTS},
   {"open", do_open, DIES_UNSANITIZED},
   {"open to write", do_open_write, DIES_UNSANITIZED},

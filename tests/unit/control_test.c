@@ -184,6 +184,19 @@ static void test_contains(void)
     CHECK_INT(control_contains("rcpthosts", "Example.com", &found), CONTROL_OK);
     CHECK_INT(found, !cdb); /* a cdb's key is exact */
   }
+  put_str("named", "out1 192.0.2.1 - -\nout2\t-\nout3\n");
+  CHECK_INT(control_contains_name("named", "out1", &found), CONTROL_OK);
+  CHECK(found);
+  CHECK_INT(control_contains_name("named", "out2", &found), CONTROL_OK);
+  CHECK(found);
+  CHECK_INT(control_contains_name("named", "out3", &found), CONTROL_OK);
+  CHECK(found);
+  CHECK_INT(control_contains_name("named", "Out1", &found), CONTROL_OK);
+  CHECK(!found);
+  CHECK_INT(control_contains_name("named", "out", &found), CONTROL_OK);
+  CHECK(!found);
+  CHECK_INT(control_contains_name("absent", "out1", &found), CONTROL_MISSING);
+  CHECK(!found);
   put_str("bad.cdb", "short");
   CHECK_INT(control_contains("bad", "x", &found), CONTROL_MALFORMED);
   CHECK_STR(control_error(), "control/bad.cdb: not a cdb");

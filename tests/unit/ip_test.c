@@ -152,10 +152,46 @@ static void test_sockaddr(void)
   CHECK(ip_is_local(&none));
 }
 
+static void test_network(void)
+{
+  static const struct {
+    const char *network, *in, *out;
+  } cases[] = {
+    {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
+    {"127.0.0.0/8", "127.255.1.2", "128.0.0.1"},
+    {"192.0.2.128/25", "192.0.2.255", "192.0.2.127"},
+    {"0.0.0.0/0", "203.0.113.9", "2001:db8::1"},
+    {"2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"},
+    {"::1", "::1", "::2"},
+    {"192.0.2.0/33", NULL, NULL},
+    {"192.0.2.0/", NULL, NULL},
+    {"192.0.2.0/-1", NULL, NULL},
+    {"::/129", NULL, NULL},
+    {"192.0.2/24", NULL, NULL},
+    {"/8", NULL, NULL},
+    {"localhost", NULL, NULL},
+    {"", NULL, NULL},
+  };
+
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *network = cases[i].network;
+    struct ip_network net;
+    struct ip ip;
+    CHECK_INT(ip_network_parse(network, strlen(network), &net), cases[i].in ? 0 : -1);
+    if (cases[i].in) {
+      CHECK_INT(ip_parse(cases[i].in, strlen(cases[i].in), &ip), 0);
+      CHECK(ip_network_has(&net, &ip));
+      CHECK_INT(ip_parse(cases[i].out, strlen(cases[i].out), &ip), 0);
+      CHECK(!ip_network_has(&net, &ip));
+    }
+  }
+}
+
 int main(void)
 {
   test_parse();
   test_literal();
   test_sockaddr();
+  test_network();
   return check_done("ip");
 }

@@ -53,7 +53,7 @@ static const char *route_to(const struct mx *list, uint32_t count)
   struct route_rules rules = {.me = "relay.example", .own_count = 1, .local_count = 1};
 
   rules.own[0] = ip_of("203.0.113.1");
-  CHECK_INT(route_parse_network("127.5.0.0/16", 12, &rules.local[0].ip, &rules.local[0].bits), 0);
+  CHECK_INT(ip_network_parse("127.5.0.0/16", 12, &rules.local[0]), 0);
   mx = (struct dns_answer){.status = count ? DNS_FOUND : DNS_NODATA, .ttl = 700, .mx_count = count};
   for (uint32_t i = 0; i < count; i++) {
     mx.mx[i].preference = list[i].preference;

@@ -169,6 +169,8 @@ static void test_malformed(void)
     {"retry", "\n", "control/retry"},
     {"smtproutes", "# a comment\na.test:host:99999\n", "control/smtproutes:2"},
     {"sites", "a.test\n", "control/sites:1"},
+    {"sources", "# ours\n\nout1 192.0.2.1 - -\nout2 192.0.2.2\n",
+     "control/sources:4: not NAME IPV4 IPV6 HELO, with - for none: out2 192.0.2.2"},
     {"helohost", "not a name\n", "control/helohost:1"},
   };
   struct settings s;

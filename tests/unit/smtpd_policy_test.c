@@ -11,9 +11,10 @@
 
 static const char *const variables[] = {
   "RELAYCLIENT", "RELAYTENANT", "RELAYPRIORITY", "DATABYTES",
-  "RELAYBARELF", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPLOCALIP"};
+  "RELAYBARELF", "RELAYMODE", "RELAYSOURCE", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPLOCALIP"};
 static const char *const files[] = {"me",        "rcpthosts", "rcpthosts.cdb", "badmailfrom",
-                                    "badrcptto", "databytes", "timeoutsmtpd",  "postmaster"};
+                                    "badrcptto", "databytes", "timeoutsmtpd",  "postmaster",
+                                    "sources", "sources.cdb"};
 
 static void put(const char *name, const char *text)
 {
@@ -65,6 +66,16 @@ static void check_environment(void)
     {"RELAYBARELF", "normalize", true},
     {"RELAYBARELF", "refuse", true},
     {"RELAYBARELF", "", false},
+    {"RELAYMODE", "mx", true},
+    {"RELAYMODE", "", false},
+    {"RELAYMODE", "transparent", false}, /* fd 0 is no connection */
+    {"RELAYMODE", "Transparent", false},
+    {"RELAYSOURCE", "out1", true},
+    {"RELAYSOURCE", "Out1", false},
+    {"RELAYSOURCE", "out", false},
+    {"RELAYSOURCE", "out1 192.0.2.1", false},
+    {"RELAYSOURCE", "", false},
+    {"RELAYSOURCE", "#", false},
     {"TCPREMOTEIP", "::ffff:192.0.2.1", true},
     {"TCPREMOTEIP", "x", false},
     {"TCPREMOTEPORT", "65536", false},
@@ -75,6 +86,7 @@ static void check_environment(void)
 
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     clear();
+    put("sources", "# out\nout1 192.0.2.1 - -\nout2\t192.0.2.2 - -\n");
     setenv(cases[i].name, cases[i].value, 1);
     int result = rules_load(&r);
     if (result != (cases[i].good ? 0 : -1)) {
@@ -208,6 +220,7 @@ static void check_cdb(void)
   cdb_make_start(&make, fd);
   cdb_make_add(&make, "example.com", 11, "", 0);
   cdb_make_add(&make, ".example.net", 12, "", 0);
+  cdb_make_add(&make, "out9", 4, "", 0);
   cdb_make_finish(&make);
   close(fd);
   CHECK_INT(rules_load(&r), 0);
@@ -215,6 +228,23 @@ static void check_cdb(void)
   check_answer(policy_recipient(&r, "a@x.example.net", out), "");
   check_answer(policy_recipient(&r, "a@not.asked.example", out), "550 5.7.1");
   rules_free(&r);
+  CHECK_INT(rename("control/rcpthosts.cdb", "control/sources.cdb"), 0);
+  put("sources", "out1 192.0.2.1 - -\n");
+  setenv("RELAYSOURCE", "out9", 1);
+  CHECK_INT(rules_load(&r), 0);
+  CHECK_STR(r.source, "out9");
+  rules_free(&r);
+  setenv("RELAYSOURCE", "out1", 1);
+  CHECK_INT(rules_load(&r), -1);
+  CHECK_STR(rules_error(),
+            "environment variable RELAYSOURCE is malformed: not in control/sources: out1");
+  put("sources.cdb", "no cdb");
+  CHECK_INT(rules_load(&r), -1);
+  CHECK_STR(rules_error(), "control/sources.cdb: not a cdb");
+  unlink("control/sources.cdb");
+  unlink("control/sources");
+  CHECK_INT(rules_load(&r), -1);
+  unsetenv("RELAYSOURCE");
   put("rcpthosts.cdb", "no cdb");
   CHECK_INT(rules_load(&r), -1);
 }

@@ -33,6 +33,25 @@ static void check_helo(const char *s, size_t len, const char *expected)
   CHECK_STR(out, expected);
 }
 
+/* What we wrote we know again, as data.c hands it on: unfolded. */
+static void check_own(const struct buf *b)
+{
+  char field[4096];
+  size_t len = 0;
+
+  for (size_t i = 0; i < b->len; i++) {
+    if (b->data[i] != '\r' && b->data[i] != '\n') {
+      field[len++] = b->data[i];
+    }
+  }
+  CHECK(received_is_by(field, len, "relay.test"));
+  CHECK(received_is_by(field, len, "RELAY.test"));
+  CHECK(!received_is_by(field, len, "relay.tes"));
+  CHECK(!received_is_by(field, len, "elay.test"));
+  CHECK(!received_is_by(field, len, "relay.test2"));
+  CHECK(!received_is_by(field, 20, "relay.test"));
+}
+
 int main(void)
 {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -52,8 +71,13 @@ int main(void)
     }
     CHECK_INT(received_put(&b, &r), 0);
     CHECK_STR(buf_cstr(&b), cases[i].expected);
+    check_own(&b);
     buf_free(&b);
   }
+  CHECK(!received_is_by("Received: by relay.test with x", 30, "relay.test"));
+  CHECK(!received_is_by("X: from a by relay.test with x", 30, "relay.test"));
+  CHECK(received_is_by("received: FROM a by relay.test with x", 37, "relay.test"));
+  CHECK(!received_is_by("Received: from a by", 19, "relay.test"));
   check_helo("a\r\nb\x7f", 5, "a??b?");
   check_helo("\xc3\xbc", 2, "\xc3\xbc");
   check_helo("\xc3x", 2, "?x");
