@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import certificates
 from peers import Postfix, Receiver, swaks
-from relaytest import Client, run, run_program, wait_for
+from relaytest import BUILD, Client, run, run_program, wait_for
 
 CONTENT = b"Subject: over TLS\r\n\r\nbody\r\n"
 
@@ -59,10 +59,11 @@ def check_clients(test, relay, sink):
     done = swaks(relay, "--tls", "--from", "a@b.test", "--to", "c@d.test")
     test.equal(done.returncode, 0, "swaks --tls")
     messages = sink.wait(3)
+    messages = sorted(messages, key=lambda m: len(m.content))  # they come in any order
     received = messages[0].content.decode().split("\r\nSubject")[0]
     test.check(re.search(r"with ESMTPS id \w+\r\n  for <c@d.test>\r\n  tls TLS_ECDHE_ECDSA_WITH_AES_\d+_GCM_SHA\d+"
                          r" group x25519;", received), "Received names protocol, suite and group", received)
-    test.equal(len(messages[1].after_received()), 8 + 200000 * 17, "a large message arrives whole")
+    test.equal(len(messages[-1].after_received()), 8 + 200000 * 17, "a large message arrives whole")
     log = relay.log("smtpd")
     test.check(re.search(r"= secure tls=TLSv1.2,ECDHE-ECDSA-AES\d+-GCM-SHA\d+,x25519 resumed=0", log), "the log's facts")
     test.check(re.search(r"= accept id=\w+ .* tls=TLSv1.2,ECDHE", log), "the accept line has them too")
@@ -261,7 +262,8 @@ def main(test):
     check_injection(test, relay)
     check_when(test, relay)
     if os.geteuid() == 0:
-        check_memory(test, relay, keys)
+        if "asan" not in BUILD.name:  # its shadow memory is terabytes
+            check_memory(test, relay, keys)
         check_postfix(test, relay, sink)
     check_reload(test, relay, session)
     check_killed(test, relay)
