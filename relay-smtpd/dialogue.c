@@ -370,25 +370,32 @@ static void log_connect(struct dialogue *s)
                   t->relay ? "yes" : "no");
 }
 
-void dialogue_run(struct dialogue *s)
+/* What the client hears first, by what relay-queue says to it. */
+static void greet(struct dialogue *s, enum hatch_result result, const struct intake_answer *answer)
 {
-  struct intake_answer answer;
-
-  log_connect(s);
-  switch (hatch_open(&s->hatch, &answer)) {
+  if (s->rules->tls == RULES_TLS_IMMEDIATE && !secure_at_once(s)) {
+    return;
+  }
+  switch (result) {
   case HATCH_OK:
-    if (s->rules->tls != RULES_TLS_IMMEDIATE || secure_at_once(s)) {
-      reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
-    }
+    reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
     break;
   case HATCH_REFUSED: /* too many connections of this tenant, or a full queue */
-    reply_printf(&s->out, "%03d %s", answer.code, answer.text);
+    reply_printf(&s->out, "%03d %s", answer->code, answer->text);
     s->end = "refused";
     break;
   default:
     reply_printf(&s->out, "421 4.3.0 %s relay is not running, try again later", s->rules->me);
     s->end = "no-intake";
   }
+}
+
+void dialogue_run(struct dialogue *s)
+{
+  struct intake_answer answer;
+
+  log_connect(s);
+  greet(s, hatch_open(&s->hatch, &answer), &answer);
   while (!s->end) {
     take_command(s);
   }
