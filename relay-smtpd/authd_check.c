@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ static void set_environment(const struct authd_request *q)
 }
 
 /* The child. */
-static void become(char **argv, const struct authd_request *q, int input)
+static void become(char **argv, const struct authd_request *q, int input, pid_t parent)
 {
   sigset_t none;
   int null = open("/dev/null", O_RDWR);
@@ -74,6 +75,10 @@ static void become(char **argv, const struct authd_request *q, int input)
   signal(SIGPIPE, SIG_DFL);
   setpgid(0, 0);
   set_environment(q);
+  /* Nobody waits for it when relay-authd is gone, nor would end it when its time is over. */
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent) {
+    _exit(STATUS_EXEC);
+  }
   if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1 || dup2(input, FD_INPUT) == -1 ||
       fcntl(FD_INPUT, F_SETFD, 0) == -1 || close_range(FD_INPUT + 1, ~0U, 0) == -1) {
     _exit(STATUS_EXEC);
@@ -87,7 +92,7 @@ pid_t authd_check_start(char **argv, const struct authd_request *q, bool respons
 {
   struct input in;
   int fds[2], saved;
-  pid_t pid = -1;
+  pid_t parent = getpid(), pid = -1;
 
   fill(&in, q, response_first);
   if (in.overflow) {
@@ -105,7 +110,7 @@ pid_t authd_check_start(char **argv, const struct authd_request *q, bool respons
   }
   tls_wipe(&in, sizeof in);
   if (pid == 0) {
-    become(argv, q, fds[0]);
+    become(argv, q, fds[0], parent);
   }
   if (pid > 0) {
     setpgid(pid, pid); /* whoever of the two comes first; kill() must find the group */

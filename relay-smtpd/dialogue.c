@@ -385,15 +385,23 @@ static void log_connect(struct dialogue *s)
   }
 }
 
-static void open_intake(struct dialogue *s)
+/* What the client hears first, by what relay-queue says to it. */
+static void greet(struct dialogue *s)
 {
   struct intake_answer answer;
+  enum hatch_result result =
+    s->rules->denied ? HATCH_REFUSED : hatch_greeted(&s->hatch, &answer);
 
-  switch (hatch_greeted(&s->hatch, &answer)) {
+  if (s->rules->tls == RULES_TLS_IMMEDIATE && !secure_at_once(s)) {
+    return;
+  }
+  if (s->rules->denied) {
+    reply_line(&s->out, s->rules->denied);
+    return;
+  }
+  switch (result) {
   case HATCH_OK:
-    if (s->rules->tls != RULES_TLS_IMMEDIATE || secure_at_once(s)) {
-      reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
-    }
+    reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
     break;
   case HATCH_REFUSED: /* too many connections of this tenant, or a full queue */
     reply_printf(&s->out, "%03d %s", answer.code, answer.text);
@@ -408,11 +416,7 @@ static void open_intake(struct dialogue *s)
 void dialogue_run(struct dialogue *s)
 {
   log_connect(s);
-  if (s->rules->denied) {
-    reply_line(&s->out, s->rules->denied);
-  } else {
-    open_intake(s);
-  }
+  greet(s);
   while (!s->end) {
     take_command(s);
   }

@@ -139,8 +139,10 @@ def check_authd_ends(test, relay):
     thread.start()
     authd = relay.pids("relay-authd")[0]
     wait_for(lambda: len(children(authd)) == 1, "a check is running")
+    checker = children(authd)[0]
     os.kill(authd, signal.SIGKILL)
     thread.join()
+    wait_for(lambda: not Path(f"/proc/{checker}").exists(), "the check ends with relay-authd")
     test.equal(slow["code"], 454, "kill -9 in the middle: 454")
     test.equal(client.docmd("AUTH PLAIN " + plain(USER, PASSWORD))[0], 235, "the next attempt waits for the next one")
     client.close()

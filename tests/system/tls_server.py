@@ -129,6 +129,24 @@ def set_rules(relay, variables):
     run_program("make", cwd=relay.directory / "service/smtpd")
 
 
+def check_refused(test, relay):
+    """A client that relay-queue refuses hears why, inside TLS."""
+    relay.control("concurrencyincoming", 2)
+    relay.svc("-t")
+    wait_for(lambda: relay.ctl("stat", check=False).returncode == 0, "relay-queue is back")
+    first = smtplib.SMTP_SSL("127.0.0.1", relay.port, context=context(), timeout=30)
+    try:
+        smtplib.SMTP_SSL("127.0.0.1", relay.port, context=context(), timeout=30).close()
+        smtplib.SMTP_SSL("127.0.0.1", relay.port, context=context(), timeout=30).close()
+        test.check(False, "one connection too many is refused")
+    except smtplib.SMTPConnectError as error:
+        test.equal(error.smtp_code, 421, "one connection too many: 421, inside TLS")
+    first.close()
+    relay.control("concurrencyincoming", 1000)
+    relay.svc("-t")
+    wait_for(lambda: relay.ctl("stat", check=False).returncode == 0, "relay-queue is back")
+
+
 def check_when(test, relay):
     set_rules(relay, 'RELAYTLS="immediate"')
     with smtplib.SMTP_SSL("127.0.0.1", relay.port, context=context(), timeout=30) as client:
@@ -139,6 +157,7 @@ def check_when(test, relay):
     sock, lines = raw(relay)
     sock.sendall(b"EHLO x\r\n")
     test.equal(lines.read(), b"", "clear text on that port is not answered")
+    check_refused(test, relay)
     set_rules(relay, 'RELAYTLS="require"')
     client = Client(relay)
     test.equal(client.docmd("MAIL FROM:<a@b.test>")[0], 530, "require: no MAIL in clear")
