@@ -13,7 +13,7 @@ CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Werror \
 LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
-LIB = address authd bounce buf channel clock confine control control_lookup ctl dispatch drop envelope escape hash heap home id \
+LIB = address authd bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
 	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket seqpacket_group tls_engine tls_pump tls_text verdict work
 
 # A directory's main() files, and the rest of it, which unit tests link too.

@@ -27,6 +27,7 @@ class Tarpit(Server):
     def __init__(self, logs, addresses, *options):
         path = logs / "tarpit"
         self.accepted = {}  # {token: (seconds, listener)}
+        self.taken = 0      # messages
         self.refused = []   # seconds
         self.counts = {}    # {listener: {...}}, after the end
         self.process = subprocess.Popen([tool("tarpit"), *map(str, options), "-l", path, *addresses],
@@ -46,6 +47,7 @@ class Tarpit(Server):
         for line in lines:
             when, what, listener, _, *more = line.split()
             if what == "message":
+                self.taken += 1
                 self.accepted.setdefault(more[0], (int(when) / 1e6, listener))
             elif what == "refuse":
                 self.refused.append(int(when) / 1e6)

@@ -1,6 +1,8 @@
 /* Content to the wire: CRLF lines, dots stuffed, nothing else. */
 #include "body.h"
 
+#include "crlf.h"
+
 #include <string.h>
 
 void body_init(struct body *b)
@@ -16,20 +18,6 @@ static char *put_crlf(struct body *b, char *out)
   return out;
 }
 
-#define BLOCK 64 /* a fixed number, so that compilers make vector code of the loop over it */
-
-/* Not 0 if between s[-1] and s[n - 1] is a lone CR or LF, or a line that begins with a dot. */
-static unsigned char oddities(const char *s, size_t n)
-{
-  unsigned char odd = 0;
-
-  for (size_t i = 0; i < n; i++) {
-    odd |= (unsigned char)(((s[i] == '\n') ^ (s[(long)i - 1] == '\r')) |
-                           ((s[i] == '.') & (s[(long)i - 1] == '\n')));
-  }
-  return odd;
-}
-
 bool body_plain(struct body *b, const char *data, size_t len)
 {
   size_t i;
@@ -38,12 +26,8 @@ bool body_plain(struct body *b, const char *data, size_t len)
       data[len - 1] == '\r') {
     return false;
   }
-  for (i = 1; i + BLOCK <= len; i += BLOCK) {
-    if (oddities(data + i, BLOCK)) {
-      return false;
-    }
-  }
-  if (oddities(data + i, len - i)) {
+  i = 1 + crlf_plain(data + 1, len - 1, NULL);
+  if (len - i >= CRLF_BLOCK || crlf_odd(data + i, len - i)) {
     return false;
   }
   b->inside_line = data[len - 1] != '\n';

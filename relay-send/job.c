@@ -329,7 +329,7 @@ static void log_attempt(const struct job *job, const struct work_end *end)
                   job->id, job->lane->site->name, w->host, (long long)w->pid,
                   (long long)(sched.now - job->given), (long long)end->ms_mail,
                   (long long)end->ms_rcpt, (long long)end->ms_dot, job->delivered, job->deferred,
-                  job->failed, job->tenant->name, end->stale ? " stale=1" : "");
+                  job->failed, job->tenant->name, end->stale ? " stale=1" : job->back ? " back=1" : "");
 }
 
 /* The connection had no answer for them: was it an old one, or is it the site? */
@@ -388,6 +388,9 @@ void job_end(struct job *job, const struct work_end *end)
   }
   settle(job, end);
   log_attempt(job, end);
+  if (job->trouble == TROUBLE_CEILING) {
+    w->serves = 0; /* it is the one too many */
+  }
   w->served++;
   w->job = NULL;
   lane_use(lane);

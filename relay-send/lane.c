@@ -180,7 +180,7 @@ bool lane_can_start(const struct lane *lane)
     return false;
   }
   if (lane->failing) {
-    return lane->active == 0 && sched.now >= lane->probe_at;
+    return lane->active == 0 && sched.now >= lane->probe_at && !lane->full;
   }
   return lane->active < lane->window.limit && !lane->full;
 }

@@ -54,6 +54,7 @@ static void fail_until(struct lane *lane, const struct outcome *outcome, int64_t
   *lane->trouble = *outcome;
   lane_set_failing(lane, true);
   lane->probe_at = sched.now + ms;
+  lane->window.open_at = 0; /* the probe has its own time */
   lane_plan(lane);
 }
 
@@ -260,6 +261,9 @@ void lane_learn(struct lane *lane, const struct lesson *l)
   } else if (l->kind == TROUBLE_REPUTATION || l->kind == TROUBLE_BLOCKED) {
     blamed(lane, l->epoch, l->kind, l->said);
   } else if (l->kind == TROUBLE_CEILING && others > 0) {
+    if (l->epoch == lane->window.epoch) {
+      window_doubt(&lane->window, others);
+    }
     ceiling(lane, l->epoch, others, true, l->said);
   } else if (l->kind == TROUBLE_CEILING) {
     down(lane, TROUBLE_CEILING, l->said);

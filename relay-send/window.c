@@ -104,6 +104,11 @@ bool window_trouble(struct window *w, uint64_t epoch)
   return true;
 }
 
+void window_doubt(struct window *w, uint32_t given)
+{
+  w->proven = given < w->proven ? given : w->proven;
+}
+
 static void delay_next(struct window *w, int64_t now)
 {
   int64_t ms = WINDOW_REOPEN_MS;

@@ -54,6 +54,9 @@ bool window_success(struct window *w, uint32_t in_use, int64_t now);
 /* A transaction that started in epoch met trouble on its connection. True: it has shrunk. */
 bool window_trouble(struct window *w, uint64_t epoch);
 
+/* One that was greeted was too many after all: the site gives only so many. */
+void window_doubt(struct window *w, uint32_t given);
+
 /*
  * A connection that started in epoch was refused while the site gives that
  * many. sure: it was told that there are too many. True: a ceiling was learnt.

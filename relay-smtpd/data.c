@@ -1,10 +1,12 @@
 /*
  * DATA. What is handed on as content are the longest runs of input bytes that
  * need no change, so that a piece of input without leading dots is one call.
- * The body is looked at with memchr() only; the header also line by line.
+ * The body is looked at in blocks (crlf.h), and with memchr() where these have
+ * something in them; the header also line by line.
  */
 #include "data.h"
 
+#include "crlf.h"
 #include "scan.h"
 
 #include <string.h>
@@ -243,12 +245,37 @@ static const char *step(struct data *d, const char *p, const char *end, const ch
   }
 }
 
+/*
+ * In a sound body, text that needs no second look: most of all input. What
+ * stands before p tells what p's line has begun with.
+ */
+static const char *skip_plain(struct data *d, const char *p, const char *end)
+{
+  size_t n;
+
+  if (d->in_header || d->defect != DATA_SOUND ||
+      (d->state != DATA_TEXT && d->state != DATA_LINE_START)) {
+    return p;
+  }
+  n = crlf_plain(p, (size_t)(end - p), &d->line);
+  if (n > 0) {
+    p += n;
+    d->state = p[-1] == '\n' ? DATA_LINE_START : p[-1] == '\r' ? DATA_CR : DATA_TEXT;
+  }
+  return p;
+}
+
 size_t data_feed(struct data *d, const char *bytes, size_t len)
 {
   const char *p = bytes, *end = bytes + len, *run = bytes;
 
   while (p < end && d->state != DATA_ENDED) {
-    p = step(d, p, end, &run);
+    if (p > bytes) {
+      p = skip_plain(d, p, end);
+    }
+    if (p < end) {
+      p = step(d, p, end, &run);
+    }
   }
   hand_on(d, run, (size_t)(p - run));
   if (d->state == DATA_ENDED) {

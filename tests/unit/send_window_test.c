@@ -153,6 +153,12 @@ static void test_mishaps(void)
   CHECK_INT(w.limit, 4);
 
   w = fresh(8, 20);
+  window_greeted(&w, 8, 8, 0);
+  window_doubt(&w, 7); /* the eighth was greeted, then told that it is one too many */
+  CHECK(window_refused(&w, w.epoch, 7, true, 0));
+  CHECK_INT(w.ceiling, 7);
+
+  w = fresh(8, 20);
   window_greeted(&w, 3, 8, 0);
   CHECK(window_refused(&w, w.epoch, 3, true, 0));
   CHECK_INT(w.limit, 3); /* of so few none is kept free */

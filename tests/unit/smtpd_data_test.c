@@ -227,6 +227,44 @@ static void check_long_field(void)
   buf_free(&b);
 }
 
+/*
+ * A body of plain lines, which is taken in blocks, with something odd at each
+ * place in them; byte by byte it never is.
+ */
+static void check_blocks(void)
+{
+  static const char head[] = "A: 1\r\n\r\n", line[] = "some thirty bytes of plain tex\r\n";
+  static const struct {
+    const char *s;
+    size_t len;
+  } odd[] = {{B("")}, {B("\r")}, {B("\n")}, {B("\0")}, {B("\r\n.")}, {B("\r\n..")}, {B("\n.")},
+             {B("\r\n.\r\n")}, {B("\n.\n")}, {B("\r.\r\n")}, {B("\r\n.\n")}, {B("\r\r\n")}};
+  char input[2000];
+  struct outcome whole, single;
+
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    for (size_t at = 0; at < 220; at++) {
+      size_t len = 0;
+      memcpy(input, head, len = sizeof head - 1);
+      for (int n = 0; n < 20; n++, len += sizeof line - 1) {
+        memcpy(input + len, line, sizeof line - 1);
+      }
+      memmove(input + sizeof head - 1 + at + odd[i].len, input + sizeof head - 1 + at,
+              len - (sizeof head - 1) - at);
+      memcpy(input + sizeof head - 1 + at, odd[i].s, odd[i].len);
+      len += odd[i].len;
+      memcpy(input + len, ".\r\n", 3);
+      for (int normalize = 0; normalize < 2; normalize++) {
+        run(&whole, input, len + 3, len + 3, 1, normalize, UINT64_MAX);
+        run(&single, input, len + 3, 1, 1, normalize, UINT64_MAX);
+        CHECK(whole.ended && same(&whole, &single));
+        release(&whole);
+        release(&single);
+      }
+    }
+  }
+}
+
 int main(void)
 {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -235,5 +273,6 @@ int main(void)
   check_limits();
   check_hops();
   check_long_field();
+  check_blocks();
   return check_done("smtpd_data_test");
 }
