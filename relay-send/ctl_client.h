@@ -28,6 +28,7 @@ struct ctl_client {
 
 /* Rows. They queue datagrams; channel_full() is the walker's to look at. */
 void ctl_row_relay(struct ctl_client *c);
+void ctl_row_hold(struct ctl_client *c, const char *name);
 void ctl_row_tenant(struct ctl_client *c, const void *tenant);
 void ctl_row_site(struct ctl_client *c, const void *lane);
 void ctl_row_recipient(struct ctl_client *c, struct rcpt *r);

@@ -110,6 +110,19 @@ void ctl_row_relay(struct ctl_client *c)
   end(c);
 }
 
+/* name is hold_next()'s: a kind, and, but for all, a blank and a value. */
+void ctl_row_hold(struct ctl_client *c, const char *name)
+{
+  size_t len = strcspn(name, " ");
+  char kind[CTL_VERB_SIZE];
+
+  snprintf(kind, sizeof kind, "%.*s", (int)len, name);
+  begin(c, "hold");
+  put_text(c, "kind", kind);
+  put_text(c, "value", name[len] ? name + len + 1 : "");
+  end(c);
+}
+
 void ctl_row_tenant(struct ctl_client *c, const void *item)
 {
   const struct tenant *t = item;

@@ -12,6 +12,10 @@ static const struct ctl_column recipient_columns[] = {
   {"TENANT", "tenant", CTL_TEXT},   {"SITE", "site", CTL_TEXT},
   {"SENDER", "sender", CTL_TEXT},   {"RECIPIENT", "recipient", CTL_TEXT},
 };
+static const struct ctl_column hold_columns[] = {
+  {"HELD BY AN OPERATOR", "kind", CTL_TEXT},
+  {"NAME", "value", CTL_TEXT},
+};
 static const struct ctl_column tenant_columns[] = {
   {"TENANT", "tenant", CTL_TEXT},
   {"RECIPIENTS", "recipients", CTL_NUMBER},
@@ -38,6 +42,7 @@ const struct ctl_column *ctl_table_columns(const char *type, unsigned *count)
     unsigned count;
   } tables[] = {
     {"recipient", recipient_columns, sizeof recipient_columns / sizeof *recipient_columns},
+    {"hold", hold_columns, sizeof hold_columns / sizeof *hold_columns},
     {"tenant", tenant_columns, sizeof tenant_columns / sizeof *tenant_columns},
     {"site", site_columns, sizeof site_columns / sizeof *site_columns},
   };
@@ -177,6 +182,11 @@ static void put_line(FILE *out, const char *name, const char *value)
   free(safe);
 }
 
+static const char *plural(const struct ctl_row *row, const char *name)
+{
+  return ctl_row_number(row, name) == 1 ? "" : "s";
+}
+
 void ctl_print_relay(FILE *out, const struct ctl_row *row)
 {
   char uptime[CTL_PRINT_SHORT];
@@ -184,14 +194,16 @@ void ctl_print_relay(FILE *out, const struct ctl_row *row)
   ctl_print_span(ctl_row_number(row, "uptime_ms"), uptime);
   fprintf(out, "up %s%s\n", uptime,
           ctl_row_number(row, "paused") ? ", PAUSED: the queue cannot write results" : "");
-  fprintf(out, "queue        %s messages, %s recipients: %s ready, %s active, %s waiting, %s held, "
+  fprintf(out, "queue        %s message%s, %s recipient%s: %s ready, %s active, %s waiting, %s held, "
           "%s with a notice due\n",
-          ctl_row_get(row, "messages"), ctl_row_get(row, "recipients"), ctl_row_get(row, "ready"),
+          ctl_row_get(row, "messages"), plural(row, "messages"), ctl_row_get(row, "recipients"),
+          plural(row, "recipients"), ctl_row_get(row, "ready"),
           ctl_row_get(row, "active"), ctl_row_get(row, "waiting"), ctl_row_get(row, "held"),
           ctl_row_get(row, "dsn_due"));
-  fprintf(out, "connections  %s of %s, to %s sites, for %s tenants; %s DNS questions open\n",
+  fprintf(out, "connections  %s of %s, to %s site%s, for %s tenant%s; %s DNS question%s open\n",
           ctl_row_get(row, "workers"), ctl_row_get(row, "workers_max"), ctl_row_get(row, "sites"),
-          ctl_row_get(row, "tenants"), ctl_row_get(row, "lookups"));
+          plural(row, "sites"), ctl_row_get(row, "tenants"), plural(row, "tenants"),
+          ctl_row_get(row, "lookups"), plural(row, "lookups"));
   fprintf(out, "since start  %s delivered, %s deferred, %s failed\n", ctl_row_get(row, "delivered"),
           ctl_row_get(row, "deferred"), ctl_row_get(row, "failed"));
 }

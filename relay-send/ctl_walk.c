@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CTL_HOLDS_MAX 2000
 #define CTL_MESSAGES_A_TURN 500
 #define CTL_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
 #define CTL_ASK_AGAIN_MS 40
@@ -60,6 +61,11 @@ static bool selected(const struct ctl_client *c, struct rcpt *r)
   return true; /* all; an id has its one message */
 }
 
+static const char *plural(uint64_t n)
+{
+  return n == 1 ? "" : "s";
+}
+
 static void finish(struct ctl_client *c)
 {
   ctl_walk_end(c);
@@ -67,10 +73,11 @@ static void finish(struct ctl_client *c)
   if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
     ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
   } else if (c->left_alone > 0) {
-    ctl_answer(c, '.', "%llu recipients; %llu left alone (on a connection, or ended already)",
-               (unsigned long long)c->changed, (unsigned long long)c->left_alone);
+    ctl_answer(c, '.', "%llu recipient%s; %llu left alone (on a connection, or ended already)",
+               (unsigned long long)c->changed, plural(c->changed),
+               (unsigned long long)c->left_alone);
   } else {
-    ctl_answer(c, '.', "%llu recipients", (unsigned long long)c->changed);
+    ctl_answer(c, '.', "%llu recipient%s", (unsigned long long)c->changed, plural(c->changed));
   }
 }
 
@@ -268,11 +275,28 @@ static void site_rows(struct ctl_client *c, const struct site *site)
   }
 }
 
+/* All at once, as nothing keeps a place among them; more than this nobody reads. */
+static void hold_rows(struct ctl_client *c)
+{
+  const char *held;
+  size_t cursor = 0;
+  int n = 0;
+
+  while (n < CTL_HOLDS_MAX && (held = hold_next(&cursor)) != NULL) {
+    ctl_row_hold(c, held);
+    n++;
+  }
+  if (n == CTL_HOLDS_MAX && hold_next(&cursor)) {
+    ctl_row_hold(c, "... and more");
+  }
+}
+
 /* tenants, then sites; true at the end of both. */
 static bool stat_step(struct ctl_client *c)
 {
   if (c->step == CTL_STEP_RELAY) {
     ctl_row_relay(c);
+    hold_rows(c);
     c->step = CTL_STEP_TENANTS;
     walk(c, &tenants);
   }

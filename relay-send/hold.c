@@ -150,6 +150,11 @@ bool hold_set(const char *kind, const char *value, bool on)
   return true;
 }
 
+const char *hold_next(size_t *cursor)
+{
+  return hash_next(&holds, cursor);
+}
+
 void hold_note(const char *note, const char *value)
 {
   char kind[16];

@@ -18,6 +18,9 @@ void hold_describe(const struct rcpt *r, char *out, size_t size);
 /* Sets or ends one, and tells relay-queue. False: there was nothing to change. */
 bool hold_set(const char *kind, const char *value, bool on);
 
+/* Each hold in turn, "tenant acme", NULL at the end; *cursor is 0 at first. */
+const char *hold_next(size_t *cursor);
+
 /* A note at start. */
 void hold_note(const char *note, const char *value);
 /* At E: the ids among them find their messages. */

@@ -234,6 +234,10 @@ void lane_started(struct lane *lane)
 
 void lane_retry(struct lane *lane)
 {
+  /* Not to be counted: the operator's impatience must not make the next probe a later one. */
+  if (lane->failing && lane->failures > 0) {
+    lane->failures--;
+  }
   rate_resume(&lane->rate, sched.now);
   lane->window.open_at = 0;
   lane->probe_at = sched.now;

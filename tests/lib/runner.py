@@ -1,9 +1,11 @@
 """Runs the tests in parallel and counts them. See tests/README."""
 import argparse
 import concurrent.futures
+import fcntl
 import os
 import queue
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,8 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+SLOTS_MAX = 90
+PORTS_LOOKED_AT = 20
 SKIPPED = 77  # a test's exit status: it cannot run here, and said why
 ASAN = "O=build/asan MUSL=no CFLAGS_EXTRA=-fsanitize=address,undefined".split()
 # Sanitizers must fail loudly; leaks are checked by the unit tests, whose processes end by themselves.
@@ -78,6 +82,38 @@ def build(tests):
               flush=True)
 
 
+def take_slot(slot):
+    """An open file that is locked while the slot is this run's; None if it is somebody's else.
+
+    Several runs may go on beside each other, and one that was killed may have left servers.
+    """
+    held = open(f"/var/tmp/relay-tests.slot{slot}", "w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for port in range(22000 + 100 * slot, 22000 + 100 * slot + PORTS_LOOKED_AT):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
+def take_slots(count):
+    """{slot: its lock}"""
+    slots = {}
+    for slot in range(SLOTS_MAX):
+        if len(slots) == count:
+            break
+        held = take_slot(slot)
+        if held:
+            slots[slot] = held
+    if not slots:
+        sys.exit("tests/run: fatal: no free range of ports: other runs have them all")
+    return slots
+
+
 def run_one(test, slots, workspace):
     """A slot is the test's own range of ports and loopback addresses while it runs."""
     slot = slots.get()
@@ -134,8 +170,9 @@ def main():
     build(tests)
     workspace = Path(tempfile.mkdtemp(prefix="relay-tests.", dir="/var/tmp"))
     workspace.chmod(0o755)
+    taken = take_slots(args.j)
     slots = queue.Queue()
-    for slot in range(args.j):
+    for slot in taken:
         slots.put(slot)
     words = []
     # What needs the machine for itself ("# alone: yes") runs after the rest, one at a time.

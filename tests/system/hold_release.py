@@ -51,6 +51,10 @@ def check_hold_before(test, relay, mx, selector, rcpt, source="127.0.0.1"):
     still()
     test.check(rcpt not in recipients(mx), "still after a restart")
     test.check(any(r["state"] == "held" for r in relay.why(ident)), "and why still says so", str(relay.why(ident)))
+    kind, _, value = selector.partition(":")
+    held = [(r["kind"], r["value"]) for r in relay.ctl_json("stat") if r.get("row") == "hold"]
+    test.equal(held, [(kind, value)], "stat lists the hold")
+    test.check("HELD BY AN OPERATOR" in relay.ctl("stat").stdout, "for people, too")
     relay.ctl("retry", selector)
     still(0.5)
     test.check(rcpt not in recipients(mx), "retry does not override the hold")

@@ -278,7 +278,7 @@ def check_operator(test):
     row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
     test.check(row["state"] == "held" and "tenant t2" in row["reason"], "why names the hold", row["reason"])
     done = send.ctl("release", "tenant:t2")
-    test.equal(done.stdout, "release: 1 recipients\n", "release says what it did")
+    test.equal(done.stdout, "release: 1 recipient\n", "release says what it did")
     send.pump(lambda: send.of(serial))
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
     send.pump(lambda: send.notes["hold tenant t2"] == "")
