@@ -13,13 +13,16 @@ CFLAGS = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wshadow -Werror \
 LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
-LIB = address bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
-	intake io ip loglines loop memfd netstring report resolve scan seqpacket tls_engine tls_pump tls_text tlsa \
+LIB = address authd bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
+	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket seqpacket_group tls_engine tls_pump tls_text tlsa \
 	tlspolicy verdict work work_tls
 
 # A directory's main() files, and the rest of it, which unit tests link too.
-SMTPD_PROGRAMS = relay-smtpd
-SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent
+SMTPD_PROGRAMS = relay-smtpd relay-keyd relay-authd
+SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent \
+	auth keyring sasl secure tls
+KEYD = keyd_key keyd_keys keyd_serve keyd_sessions
+AUTHD = authd_check authd_clients authd_serve
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
@@ -63,7 +66,7 @@ $(O)/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
-$(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
+$(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o) $(KEYD:%=$(O)/relay-smtpd/%.o) $(AUTHD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
 $(O)/log.a: $(LOG:%=$(O)/relay-log/%.o)
@@ -85,6 +88,10 @@ $(O)/schema_sql.h: relay-log/schema.sql
 	mv $@.new $@
 $(O)/relay-log/logdb_schema.o: $(O)/schema_sql.h
 $(O)/relay-log/logdb_mysql.o: CFLAGS += -isystem /usr/include/mariadb
+$(B)/relay-keyd: $(O)/relay-smtpd/relay-keyd.o $(KEYD:%=$(O)/relay-smtpd/%.o) $(O)/lib.a
+	$(LINK) -lcdb -lbearssl
+$(B)/relay-authd: $(O)/relay-smtpd/relay-authd.o $(AUTHD:%=$(O)/relay-smtpd/%.o) $(O)/lib.a
+	$(LINK) -lcdb -lbearssl
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
@@ -117,10 +124,12 @@ $(O)/musl/%.o: %.c $(O)/users.h
 	@echo "compile $@"; $(SMTPD_CC) $(CFLAGS) $(SMTPD_CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
 SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
-SMTPD_LIB = $(filter-out channel loop heap hash tlspolicy,$(LIB))
+# What only TLS and AUTH use is behind the rest: a session without them does not touch its pages.
+SMTPD_TLS = authd keyd tls_engine tls_pump tls_text
+SMTPD_LIB = $(filter-out channel loop heap hash seqpacket_group tlsa tlspolicy work work_tls $(SMTPD_TLS),$(LIB)) $(SMTPD_TLS)
 # Last in memory are the objects with the large arrays: what every session touches is in few pages.
 # -u getopt: libc's part of it does not come behind them.
-SMTPD_LAST = $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
+SMTPD_LAST = $(patsubst %,$(SMTPD_OBJ)/relay-smtpd/%.o,auth secure) $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))
 $(B)/relay-smtpd: $(SMTPD:%=$(SMTPD_OBJ)/relay-smtpd/%.o) $(SMTPD_LIB:%=$(SMTPD_OBJ)/lib/%.o) \
 		$(SMTPD_EXTRA) $(SMTPD_LAST)
 	@mkdir -p $(@D)
@@ -146,7 +155,7 @@ $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
 	  $(ALL_LIBS)
 fuzz:
-	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run
+	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined,fuzzer-no-link' fuzz-run
 .PHONY: fuzz-run
 fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 	@for t in $(FUZZ); do echo "fuzz $$t"; mkdir -p $(O)/corpus/$$t; \

@@ -98,8 +98,8 @@
   X(word, fsopen) X(word, fsconfig) X(word, fsmount) X(word, fspick) X(word, mount_setattr)
 
 /* New ways to anybody. What is open can still be read and written. */
-#define SOCKETS(X, word)                                                                           \
-  X(word, socket) X(word, connect) X(word, bind) X(word, listen) X(word, accept) X(word, accept4)
+#define SOCKETS(X, word) X(word, socket) X(word, connect) X(word, bind) X(word, listen)
+#define ACCEPTS(X, word) X(word, accept) X(word, accept4)
 
 /* clang-format on */
 
@@ -120,10 +120,12 @@
     W(0), W(1), W(2), W(3), W(4), W(5), W(6), W(7), W(8), W(9), W(10), W(11), W(12), W(13), W(14)  \
   }
 #define WORD_NETWORK(word) 0 DENIED(BIT, word)
-#define WORD_COMPUTE(word) 0 DENIED(BIT, word) SOCKETS(BIT, word)
+#define WORD_SERVE(word) 0 DENIED(BIT, word) SOCKETS(BIT, word)
+#define WORD_COMPUTE(word) 0 DENIED(BIT, word) SOCKETS(BIT, word) ACCEPTS(BIT, word)
 _Static_assert(__NR_open_tree_attr < WORDS * WORD_BITS, "the newest call is in a word");
 
 static const uint32_t denied_network[WORDS] = EACH_WORD(WORD_NETWORK);
+static const uint32_t denied_serve[WORDS] = EACH_WORD(WORD_SERVE);
 static const uint32_t denied_compute[WORDS] = EACH_WORD(WORD_COMPUTE);
 
 #define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
@@ -219,4 +221,9 @@ int confine_network(void)
 int confine_compute(void)
 {
   return confine(denied_compute);
+}
+
+int confine_serve(void)
+{
+  return confine(denied_serve);
 }

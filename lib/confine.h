@@ -13,4 +13,7 @@ int confine_network(void);
 /* As confine_network(), and no further socket: for a process that has all that it will talk to. */
 int confine_compute(void);
 
+/* As confine_network(), but of sockets only accept(): for a daemon whose listening socket is open. */
+int confine_serve(void);
+
 #endif

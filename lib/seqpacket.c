@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define RETRY_MS 50
 
 int seqpacket_pair(int fds[2])
 {
@@ -113,6 +116,21 @@ int seqpacket_connect(const char *path, int64_t deadline)
     return -1;
   }
   return connect_by(fd, &address, deadline) == -1 ? close_keep_errno(fd) : fd;
+}
+
+int seqpacket_connect_patiently(const char *path, int64_t deadline)
+{
+  const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+  int fd;
+
+  for (;;) {
+    fd = seqpacket_connect(path, deadline);
+    if (fd != -1 || (errno != ENOENT && errno != ECONNREFUSED) ||
+        clock_monotonic_ms() + RETRY_MS >= deadline) {
+      return fd;
+    }
+    nanosleep(&pause, NULL);
+  }
 }
 
 int seqpacket_accept(int listener)

@@ -13,7 +13,12 @@
 
 int seqpacket_pair(int fds[2]);
 int seqpacket_listen(const char *path, int backlog, mode_t mode); /* replaces a stale socket */
+/* The same for root and one group alone (mode 0660); without root for the caller's own uid and
+ * group. errno ENOENT: no such group. */
+int seqpacket_listen_group(const char *path, int backlog, const char *group);
 int seqpacket_connect(const char *path, int64_t deadline);
+/* The same, trying again while there is no socket, or nobody behind it: a daemon between two lives. */
+int seqpacket_connect_patiently(const char *path, int64_t deadline);
 int seqpacket_accept(int listener); /* non-blocking and CLOEXEC */
 
 /*

@@ -37,12 +37,16 @@ int tls_engine_setup(br_ssl_engine_context *engine, void *buffer);
 void tls_wipe(void *data, size_t len);
 
 /*
- * Of an established connection, for logs and Received lines: version, cipher
+ * Of an established connection, for logs: version, cipher
  * suite in OpenSSL's spelling, and the curve of the key exchange, which a
  * resumed session has not: "TLSv1.2,ECDHE-RSA-AES128-GCM-SHA256,x25519".
  */
 #define TLS_FACTS_SIZE 80
 void tls_facts(const br_ssl_engine_context *engine, bool resumed, char out[TLS_FACTS_SIZE]);
+
+/* The same as clauses of a Received line (RFC 8314 4.3):
+ * "tls TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 group x25519". */
+void tls_clause(const br_ssl_engine_context *engine, bool resumed, char out[TLS_FACTS_SIZE]);
 
 /* BearSSL's error number (br_ssl_engine_last_error()) in words, without a stop. */
 #define TLS_ERROR_SIZE 100

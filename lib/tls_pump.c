@@ -141,7 +141,7 @@ int tls_pump_handshake(struct tls_pump *p, int64_t deadline)
 
 ssize_t tls_pump_read(struct tls_pump *p, void *data, size_t len, int64_t deadline)
 {
-  const unsigned char *from;
+  unsigned char *from;
   size_t have;
 
   if (run(p, BR_SSL_RECVAPP, deadline) < 0) {
@@ -150,6 +150,7 @@ ssize_t tls_pump_read(struct tls_pump *p, void *data, size_t len, int64_t deadli
   from = br_ssl_engine_recvapp_buf(p->engine, &have);
   have = have < len ? have : len;
   memcpy(data, from, have);
+  tls_wipe(from, have); /* it may have been a password; the caller knows, and wipes its copy */
   br_ssl_engine_recvapp_ack(p->engine, have);
   return (ssize_t)have;
 }

@@ -9,13 +9,19 @@ struct word {
   const char *text;
 };
 
-static const struct word cipher_names[] = {
-  {BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES128-GCM-SHA256"},
-  {BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "ECDHE-RSA-AES128-GCM-SHA256"},
-  {BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "ECDHE-ECDSA-AES256-GCM-SHA384"},
-  {BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-AES256-GCM-SHA384"},
-  {BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-ECDSA-CHACHA20-POLY1305"},
-  {BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-RSA-CHACHA20-POLY1305"},
+/* Each with OpenSSL's name, which people know, and IANA's. */
+#define CIPHER(iana) BR_TLS_##iana, "TLS_" #iana
+
+static const struct {
+  int number;
+  const char *iana, *openssl;
+} ciphers[] = {
+  {CIPHER(ECDHE_ECDSA_WITH_AES_128_GCM_SHA256), "ECDHE-ECDSA-AES128-GCM-SHA256"},
+  {CIPHER(ECDHE_RSA_WITH_AES_128_GCM_SHA256), "ECDHE-RSA-AES128-GCM-SHA256"},
+  {CIPHER(ECDHE_ECDSA_WITH_AES_256_GCM_SHA384), "ECDHE-ECDSA-AES256-GCM-SHA384"},
+  {CIPHER(ECDHE_RSA_WITH_AES_256_GCM_SHA384), "ECDHE-RSA-AES256-GCM-SHA384"},
+  {CIPHER(ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256), "ECDHE-ECDSA-CHACHA20-POLY1305"},
+  {CIPHER(ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256), "ECDHE-RSA-CHACHA20-POLY1305"},
 };
 
 static const struct word curve_names[] = {
@@ -111,25 +117,44 @@ static const char *find(const struct word *list, size_t n, int number)
   return NULL;
 }
 
+static const char *cipher_name(const br_ssl_engine_context *engine, bool iana)
+{
+  for (size_t i = 0; i < sizeof ciphers / sizeof *ciphers; i++) {
+    if (ciphers[i].number == engine->session.cipher_suite) {
+      return iana ? ciphers[i].iana : ciphers[i].openssl;
+    }
+  }
+  return "unknown";
+}
+
+static const char *curve_name(const br_ssl_engine_context *engine, bool resumed)
+{
+  return resumed ? NULL : FIND(curve_names, engine->ecdhe_curve);
+}
+
 void tls_facts(const br_ssl_engine_context *engine, bool resumed, char out[TLS_FACTS_SIZE])
 {
-  const br_ssl_session_parameters *session = &engine->session;
-  const char *cipher = FIND(cipher_names, session->cipher_suite);
-  const char *curve = resumed ? NULL : FIND(curve_names, engine->ecdhe_curve);
+  const char *curve = curve_name(engine, resumed);
 
-  snprintf(out, TLS_FACTS_SIZE, "%s,%s%s%s", session->version == BR_TLS12 ? "TLSv1.2" : "TLS",
-           cipher ? cipher : "unknown", curve ? "," : "", curve ? curve : "");
+  snprintf(out, TLS_FACTS_SIZE, "%s,%s%s%s",
+           engine->session.version == BR_TLS12 ? "TLSv1.2" : "TLS", cipher_name(engine, false),
+           curve ? "," : "", curve ? curve : "");
+}
+
+void tls_clause(const br_ssl_engine_context *engine, bool resumed, char out[TLS_FACTS_SIZE])
+{
+  const char *curve = curve_name(engine, resumed);
+
+  snprintf(out, TLS_FACTS_SIZE, "tls %s%s%s", cipher_name(engine, true), curve ? " group " : "",
+           curve ? curve : "");
 }
 
 static void alert_text(const char *who, int number, char out[TLS_ERROR_SIZE])
 {
   const char *text = FIND(alerts, number);
 
-  if (text) {
-    snprintf(out, TLS_ERROR_SIZE, "%s alert \"%s\"", who, text);
-  } else {
-    snprintf(out, TLS_ERROR_SIZE, "%s alert %d", who, number);
-  }
+  snprintf(out, TLS_ERROR_SIZE, "%s alert %d%s%s%s", who, number, text ? " (" : "",
+           text ? text : "", text ? ")" : "");
 }
 
 void tls_error_text(int error, char out[TLS_ERROR_SIZE])

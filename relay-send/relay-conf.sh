@@ -5,13 +5,15 @@ usage() {
   cat <<EOF
 usage: relay-conf [--help]
        relay-conf [-d RELAYDIR] [-s SERVICES] [-l LOGS] [-b BINDIR] [ADDRESS [PORT]]
-Creates SERVICES/smtpd and SERVICES/send with run and log/run.
+Creates SERVICES/smtpd, send, keyd and authd with run and log/run.
   -d RELAYDIR  the relay's directory, with control/ and queue/ (default @HOME@)
   -s SERVICES  where the service directories go (default /etc/relay)
-  -l LOGS      logs go to LOGS/smtpd and LOGS/send (default SERVICES/NAME/log/main)
+  -l LOGS      logs go to LOGS/NAME (default SERVICES/NAME/log/main)
   -b BINDIR    where the programs are (default @BIN@)
   ADDRESS PORT where relay-smtpd is to listen (default 127.0.0.1 25)
-Then, to start both:  ln -s SERVICES/smtpd SERVICES/send /etc/service/
+Then, to start it:  ln -s SERVICES/* /etc/service/
+keyd (TLS) and authd (AUTH) stay down until there is control/servercert, control/checkpassword:
+then  rm SERVICES/keyd/down; svc -u /etc/service/keyd
 EOF
 }
 die() { echo "relay-conf: fatal: $*" >&2; exit 100; }
@@ -30,7 +32,7 @@ address=${1:-127.0.0.1} port=${2:-25}
 case $port in *[!0-9]* | '') die "not a port: $port" ;; esac
 case $home$services$logs$bin in *[!A-Za-z0-9/._,+-]*) die "directories may have letters, digits and /._,+- only" ;; esac
 [ -x "$bin/relay-start" ] || die "no relay-start in $bin (make install, or -b BINDIR)"
-for name in smtpd send; do
+for name in smtpd send keyd authd; do
   [ ! -e "$services/$name" ] || die "$services/$name exists: remove or rename it first"
 done
 
@@ -84,6 +86,16 @@ exec 2>&1
 ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec $bin/relay-start -d $home
 EOF
+
+for name in keyd authd; do
+  make_service $name <<EOF
+#!/bin/sh
+exec 2>&1
+ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
+exec $bin/relay-$name -d $home
+EOF
+  : > "$services/$name/down" # nothing to serve yet: see relay-keyd(8), relay-authd(8)
+done
 
 cat > "$services/smtpd/rules" <<'EOF'
 # tcprules: who may relay. Run make here after a change.

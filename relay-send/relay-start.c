@@ -79,19 +79,12 @@ static void raised_pair(int fds[2], const char *what)
 /* Listens at path; with a group, only root and that group may connect. */
 static int listener(const char *path, const char *group)
 {
-  int fd = seqpacket_listen(path, SOMAXCONN, group ? 0660 : 0666);
-  struct group *g;
+  int fd = group ? seqpacket_listen_group(path, SOMAXCONN, group)
+                 : seqpacket_listen(path, SOMAXCONN, 0666);
 
-  if (fd == -1)
-    die_errno(path);
-  if (group && geteuid() == 0) {
-    g = getgrnam(group);
-    if (!g) {
-      report_fatal("no group %s (conf-groups): make install creates it", group);
-      _exit(EXIT_PERMANENT);
-    }
-    if (chown(path, 0, g->gr_gid) == -1)
-      die_errno("give a socket in run/ to its group");
+  if (fd == -1 && group && !getgrnam(group)) {
+    report_fatal("no group %s (conf-groups): make install creates it", group);
+    _exit(EXIT_PERMANENT);
   }
   return raised(fd, path);
 }

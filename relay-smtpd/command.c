@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define AUTH_PARAMETER_MAX 500 /* RFC 4954 3 */
+
 static const struct {
   const char *name;
   enum command_verb verb;
@@ -16,8 +18,8 @@ static const struct {
   {"HELO", COMMAND_HELO},          {"EHLO", COMMAND_EHLO},      {"MAIL", COMMAND_MAIL},
   {"RCPT", COMMAND_RCPT},          {"DATA", COMMAND_DATA},      {"RSET", COMMAND_RSET},
   {"NOOP", COMMAND_NOOP},          {"VRFY", COMMAND_VRFY},      {"HELP", COMMAND_HELP},
-  {"QUIT", COMMAND_QUIT},          {"EXPN", COMMAND_UNOFFERED}, {"AUTH", COMMAND_UNOFFERED},
-  {"STARTTLS", COMMAND_UNOFFERED}, {"BDAT", COMMAND_UNOFFERED}, {"ETRN", COMMAND_UNOFFERED},
+  {"QUIT", COMMAND_QUIT},          {"EXPN", COMMAND_UNOFFERED}, {"AUTH", COMMAND_AUTH},
+  {"STARTTLS", COMMAND_STARTTLS}, {"BDAT", COMMAND_UNOFFERED}, {"ETRN", COMMAND_UNOFFERED},
   {"TURN", COMMAND_UNOFFERED},     {"SEND", COMMAND_UNOFFERED}, {"SOML", COMMAND_UNOFFERED},
   {"SAML", COMMAND_UNOFFERED},     {"GET", COMMAND_FOREIGN},    {"POST", COMMAND_FOREIGN},
   {"PUT", COMMAND_FOREIGN},        {"HEAD", COMMAND_FOREIGN},   {"OPTIONS", COMMAND_FOREIGN},
@@ -104,7 +106,8 @@ enum {
   SEEN_RET = 8,
   SEEN_ENVID = 16,
   SEEN_NOTIFY = 32,
-  SEEN_ORCPT = 64
+  SEEN_ORCPT = 64,
+  SEEN_AUTH = 128
 };
 
 static const char *once(unsigned *seen, unsigned which)
@@ -163,7 +166,22 @@ static const char *parse_ret(const struct parameter *p, int *ret)
   return *ret ? NULL : "501 5.5.4 RET may be FULL or HDRS";
 }
 
-static const char *mail_parameter(const struct parameter *p, struct command_mail *m, unsigned *seen)
+/*
+ * Who first submitted the message, says the client (RFC 4954 5): "<>" or an
+ * address in xtext. We do not trust it to say so for others, and act as if it
+ * had said "<>".
+ */
+static const char *parse_auth(const struct parameter *p)
+{
+  if (!p->value || p->value_len == 0 || p->value_len > AUTH_PARAMETER_MAX ||
+      (!has_value(p, "<>") && !address_xtext_valid(p->value, p->value_len))) {
+    return "501 5.5.4 AUTH needs <> or an address in xtext (RFC 4954)";
+  }
+  return NULL;
+}
+
+static const char *mail_parameter(const struct parameter *p, bool auth_offered,
+                                  struct command_mail *m, unsigned *seen)
 {
   const char *wrong;
 
@@ -188,6 +206,10 @@ static const char *mail_parameter(const struct parameter *p, struct command_mail
     wrong = once(seen, SEEN_ENVID);
     return wrong ? wrong : parse_envid(p, m->envid);
   }
+  if (is_named(p, "AUTH") && auth_offered) {
+    wrong = once(seen, SEEN_AUTH);
+    return wrong ? wrong : parse_auth(p);
+  }
   return "555 5.5.4 unknown MAIL parameter"; /* RFC 5321 4.1.1.11 */
 }
 
@@ -204,7 +226,8 @@ static const char *skip_word(const char *s, size_t len, const char *word)
   return s;
 }
 
-const char *command_parse_mail(const char *s, size_t len, struct command_mail *m)
+const char *command_parse_mail(const char *s, size_t len, bool auth_offered,
+                               struct command_mail *m)
 {
   const char *end = s + len, *path = skip_word(s, len, "FROM:"), *wrong;
   struct parameter p;
@@ -229,7 +252,7 @@ const char *command_parse_mail(const char *s, size_t len, struct command_mail *m
     return "501 5.5.4 a blank must follow the address";
   }
   while (next_parameter(&s, end, &p)) {
-    wrong = mail_parameter(&p, m, &seen);
+    wrong = mail_parameter(&p, auth_offered, m, &seen);
     if (wrong) {
       return wrong;
     }

@@ -24,7 +24,9 @@ enum command_verb {
   COMMAND_VRFY,
   COMMAND_HELP,
   COMMAND_QUIT,
-  COMMAND_UNOFFERED, /* known to SMTP, but no extension of ours: EXPN, AUTH, STARTTLS, BDAT, ... */
+  COMMAND_STARTTLS,
+  COMMAND_AUTH,
+  COMMAND_UNOFFERED, /* known to SMTP, but no extension of ours: EXPN, BDAT, ETRN, ... */
   COMMAND_FOREIGN    /* another protocol's: a browser was sent here (GET, POST, ...) */
 };
 
@@ -51,8 +53,10 @@ struct command_rcpt {
   char orcpt[ENVELOPE_ORCPT_SIZE];
 };
 
-/* The argument of MAIL ("FROM:<...> ...") and of RCPT ("TO:<...> ..."). */
-const char *command_parse_mail(const char *s, size_t len, struct command_mail *m);
+/* The argument of MAIL ("FROM:<...> ...") and of RCPT ("TO:<...> ..."). AUTH= is a parameter of
+ * MAIL where AUTH is offered. */
+const char *command_parse_mail(const char *s, size_t len, bool auth_offered,
+                               struct command_mail *m);
 const char *command_parse_rcpt(const char *s, size_t len, bool utf8_allowed,
                                struct command_rcpt *r);
 

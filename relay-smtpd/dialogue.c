@@ -10,7 +10,6 @@
  */
 #include "dialogue.h"
 
-#include "command.h"
 #include "clock.h"
 #include "io.h"
 #include "policy.h"
@@ -23,7 +22,7 @@
 
 void dialogue_init(struct dialogue *s, const struct rules *rules)
 {
-  s->rules = rules;
+  s->rules = s->first_rules = rules;
   s->began = clock_monotonic_ms();
   loglines_init(&s->log, 2, false);
   input_open(&s->in, 0);
@@ -42,7 +41,7 @@ void dialogue_reset(struct dialogue *s)
 }
 
 /* An error of the client's. */
-static void complain(struct dialogue *s, const char *reply)
+void dialogue_complain(struct dialogue *s, const char *reply)
 {
   reply_line(&s->out, reply);
   if (++s->errors >= DIALOGUE_ERRORS_MAX) {
@@ -58,7 +57,7 @@ static void do_helo(struct dialogue *s, const struct command *c)
 
   /* RFC 2034 4: no enhanced status codes in replies to HELO and EHLO. */
   if (c->argument_len == 0 || c->argument_len >= ENVELOPE_HELO_SIZE) {
-    complain(s, "501 your name is needed: HELO name.example");
+    dialogue_complain(s, "501 your name is needed: HELO name.example");
     return;
   }
   dialogue_reset(s); /* RFC 5321 4.1.4 */
@@ -73,6 +72,10 @@ static void do_helo(struct dialogue *s, const struct command *c)
   reply_line(&s->out, "250-PIPELINING");
   reply_printf(&s->out, "250-SIZE %llu", (unsigned long long)s->rules->databytes);
   reply_line(&s->out, "250-8BITMIME");
+  if (!s->tls && s->rules->tls != RULES_TLS_NONE) {
+    reply_line(&s->out, "250-STARTTLS");
+  }
+  auth_offer(s);
   reply_line(&s->out, "250-SMTPUTF8");
   reply_line(&s->out, "250-DSN");
   reply_line(&s->out, "250-ENHANCEDSTATUSCODES");
@@ -86,16 +89,25 @@ static void do_mail(struct dialogue *s, const struct command *c)
   const char *wrong;
 
   if (!s->greeted) {
-    complain(s, "503 5.5.1 say EHLO or HELO first");
+    dialogue_complain(s, "503 5.5.1 say EHLO or HELO first");
+    return;
+  }
+  if (!s->tls && s->rules->tls == RULES_TLS_REQUIRE) { /* RFC 3207 4 */
+    dialogue_complain(s, "530 5.7.0 say STARTTLS first");
+    return;
+  }
+  wrong = auth_mail_refused(s);
+  if (wrong) {
+    dialogue_complain(s, wrong);
     return;
   }
   if (s->in_mail) {
-    complain(s, "503 5.5.1 a transaction is open: finish it, or RSET");
+    dialogue_complain(s, "503 5.5.1 a transaction is open: finish it, or RSET");
     return;
   }
-  wrong = command_parse_mail(c->argument, c->argument_len, &m);
+  wrong = command_parse_mail(c->argument, c->argument_len, s->rules->auth != RULES_AUTH_NONE, &m);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   if (m.size > s->rules->databytes) { /* RFC 1870 6.1 */
@@ -126,7 +138,7 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
   const char *wrong;
 
   if (!s->in_mail) {
-    complain(s, "503 5.5.1 MAIL comes first");
+    dialogue_complain(s, "503 5.5.1 MAIL comes first");
     return;
   }
   /* First, and alone: a thousand more of these must be cheap. RFC 5321 4.5.3.1.10. */
@@ -141,7 +153,7 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
   }
   wrong = command_parse_rcpt(c->argument, c->argument_len, e->flags & ENVELOPE_SMTPUTF8, &r);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   wrong = policy_recipient(s->rules, r.address, address);
@@ -162,11 +174,11 @@ static void do_rcpt(struct dialogue *s, const struct command *c)
 static void do_data(struct dialogue *s, const struct command *c)
 {
   if (c->argument_len > 0) {
-    complain(s, "501 5.5.4 DATA takes no argument");
+    dialogue_complain(s, "501 5.5.4 DATA takes no argument");
   } else if (!s->in_mail) {
-    complain(s, "503 5.5.1 MAIL and RCPT come first");
+    dialogue_complain(s, "503 5.5.1 MAIL and RCPT come first");
   } else if (s->envelope.rcpt_count == 0) {
-    complain(s, "554 5.5.1 no valid recipients"); /* RFC 5321 3.3 */
+    dialogue_complain(s, "554 5.5.1 no valid recipients"); /* RFC 5321 3.3 */
   } else {
     receive_message(s);
   }
@@ -192,7 +204,7 @@ static void do_short(struct dialogue *s, const struct command *c)
     break;
   case COMMAND_VRFY:
     if (c->argument_len == 0) {
-      complain(s, "501 5.5.4 VRFY needs an address");
+      dialogue_complain(s, "501 5.5.4 VRFY needs an address");
     } else {
       reply_line(&s->out, "252 2.5.2 send some mail, I will try my best");
     }
@@ -206,10 +218,10 @@ static void do_short(struct dialogue *s, const struct command *c)
     s->end = "not-smtp";
     break;
   case COMMAND_UNOFFERED:
-    complain(s, "502 5.5.1 command not offered here");
+    dialogue_complain(s, "502 5.5.1 command not offered here");
     break;
   default:
-    complain(s, "500 5.5.1 unknown command, HELP lists them");
+    dialogue_complain(s, "500 5.5.1 unknown command, HELP lists them");
   }
 }
 
@@ -231,6 +243,12 @@ static void dispatch(struct dialogue *s, const struct command *c)
     break;
   case COMMAND_HELP:
     do_help(s);
+    break;
+  case COMMAND_STARTTLS:
+    secure_command(s, c);
+    break;
+  case COMMAND_AUTH:
+    auth_command(s, c);
     break;
   default:
     do_short(s, c);
@@ -254,7 +272,7 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
 
   log_command(s, line, len);
   if (wrong) {
-    complain(s, wrong);
+    dialogue_complain(s, wrong);
     return;
   }
   if (c.verb == COMMAND_RCPT
@@ -266,7 +284,7 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
     return;
   }
   if (s->rules->denied && c.verb != COMMAND_QUIT) { /* RFC 5321 3.1 */
-    complain(s, "503 5.5.1 nothing is served here, say QUIT");
+    dialogue_complain(s, "503 5.5.1 nothing is served here, say QUIT");
     return;
   }
   dispatch(s, &c);
@@ -316,26 +334,34 @@ bool dialogue_wait(struct dialogue *s, size_t max, int64_t deadline)
 }
 
 /* The time for one line is one timeout, however it trickles in. */
-static void take_command(struct dialogue *s)
+enum input_result dialogue_line(struct dialogue *s, const char **line, size_t *len)
 {
   int64_t deadline = s->rules->denied ? s->began + DIALOGUE_DENIED_MS
                                       : clock_monotonic_ms() + s->rules->timeout_ms;
   enum input_result result;
+
+  while ((result = input_line(&s->in, line, len)) == INPUT_NEED) {
+    if (!dialogue_wait(s, INPUT_COMMAND_READ, deadline)) {
+      break;
+    }
+  }
+  return result;
+}
+
+static void take_command(struct dialogue *s)
+{
   const char *line;
   size_t len;
 
-  while ((result = input_line(&s->in, &line, &len)) == INPUT_NEED) {
-    if (!dialogue_wait(s, INPUT_COMMAND_READ, deadline)) {
-      return;
-    }
-  }
-  switch (result) {
+  switch (dialogue_line(s, &line, &len)) {
+  case INPUT_NEED:
+    break;
   case INPUT_LINE:
     take_line(s, line, len);
     break;
   case INPUT_TOO_LONG:
     loglines_printf(&s->log, '=', "bad-line reason=too-long");
-    complain(s, "500 5.5.2 line too long");
+    dialogue_complain(s, "500 5.5.2 line too long");
     break;
   default:
     loglines_printf(&s->log, '=', "bad-line reason=bare-lf");
@@ -359,11 +385,21 @@ static void log_connect(struct dialogue *s)
   }
 }
 
-static void open_intake(struct dialogue *s)
+/* What the client hears first, by what relay-queue says to it. */
+static void greet(struct dialogue *s)
 {
   struct intake_answer answer;
+  enum hatch_result result =
+    s->rules->denied ? HATCH_REFUSED : hatch_greeted(&s->hatch, &answer);
 
-  switch (hatch_greeted(&s->hatch, &answer)) {
+  if (s->rules->tls == RULES_TLS_IMMEDIATE && !secure_at_once(s)) {
+    return;
+  }
+  if (s->rules->denied) {
+    reply_line(&s->out, s->rules->denied);
+    return;
+  }
+  switch (result) {
   case HATCH_OK:
     reply_printf(&s->out, "220 %s ESMTP", s->rules->me);
     break;
@@ -380,11 +416,7 @@ static void open_intake(struct dialogue *s)
 void dialogue_run(struct dialogue *s)
 {
   log_connect(s);
-  if (s->rules->denied) {
-    reply_line(&s->out, s->rules->denied);
-  } else {
-    open_intake(s);
-  }
+  greet(s);
   while (!s->end) {
     take_command(s);
   }
@@ -392,6 +424,7 @@ void dialogue_run(struct dialogue *s)
                   s->accepted, s->refused, (long long)(clock_monotonic_ms() - s->began));
   reply_flush(&s->out);
   loglines_flush(&s->log);
+  secure_end(s);
   hatch_free(&s->hatch);
   buf_free(&s->message);
   envelope_free(&s->envelope);

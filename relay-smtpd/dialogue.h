@@ -1,11 +1,13 @@
 #ifndef DIALOGUE_H
 #define DIALOGUE_H
 
+#include "command.h"
 #include "hatch.h"
 #include "input.h"
 #include "reply.h"
 #include "rules.h"
 #include "submit.h"
+#include "tls.h"
 
 #include "envelope.h"
 
@@ -22,6 +24,10 @@
 struct dialogue {
   const struct rules *rules;
   struct hatch hatch;
+  struct tls *tls; /* NULL: in clear */
+  const struct rules *first_rules; /* before AUTH */
+  char auth[ENVELOPE_TENANT_SIZE]; /* who has authenticated, "" if nobody has */
+  unsigned auth_failures;
 
   bool greeted, esmtp;
   char helo[ENVELOPE_HELO_SIZE];
@@ -49,6 +55,24 @@ void dialogue_run(struct dialogue *s);
 
 /* Forgets the transaction (RFC 5321 4.1.1.5). */
 void dialogue_reset(struct dialogue *s);
+
+/* An error of the client's: the reply is given and counted. */
+void dialogue_complain(struct dialogue *s, const char *reply);
+
+/* STARTTLS (RFC 3207), and TLS from the first byte; the latter is true when it stands (secure.c). */
+void secure_command(struct dialogue *s, const struct command *c);
+bool secure_at_once(struct dialogue *s);
+void secure_end(struct dialogue *s);
+
+/* AUTH (auth.c): its line of the answer to EHLO, the command, why MAIL has to wait for it (NULL:
+ * it need not), and what STARTTLS undoes. */
+void auth_offer(struct dialogue *s);
+void auth_command(struct dialogue *s, const struct command *c);
+const char *auth_mail_refused(const struct dialogue *s);
+void auth_forget(struct dialogue *s);
+
+/* The next line within one timeout. INPUT_NEED: the session is over. */
+enum input_result dialogue_line(struct dialogue *s, const char **line, size_t *len);
 
 /* DATA, from the 354 to the reply (receive.c). */
 void receive_message(struct dialogue *s);

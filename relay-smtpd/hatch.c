@@ -10,10 +10,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
-#define RETRY_MS 50
 #define ANSWER_MS 30000 /* for what relay-queue answers out of its head */
 /* RFC 5321 4.5.3.2.6: a client waits 10 minutes; by then we must have said something. */
 #define VERDICT_MS 595000
@@ -30,23 +28,6 @@ void hatch_free(struct hatch *h)
 {
   hatch_close(h);
   buf_free(&h->request);
-}
-
-static int connect_patiently(void)
-{
-  const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-  int64_t deadline = clock_monotonic_ms() + HATCH_CONNECT_MS;
-  int fd;
-
-  for (;;) {
-    fd = seqpacket_connect(INTAKE_PATH, deadline);
-    /* No socket, or nobody behind it: the relay is between two lives. */
-    if (fd != -1 || (errno != ENOENT && errno != ECONNREFUSED) ||
-        clock_monotonic_ms() + RETRY_MS >= deadline) {
-      return fd;
-    }
-    nanosleep(&pause, NULL);
-  }
 }
 
 /* One answer; deadline 0: it is there already. Anything that is none breaks the connection. */
@@ -83,7 +64,7 @@ static void greet(struct hatch *h)
 void hatch_knock(struct hatch *h)
 {
   hatch_close(h);
-  h->fd = connect_patiently();
+  h->fd = seqpacket_connect_patiently(INTAKE_PATH, clock_monotonic_ms() + HATCH_CONNECT_MS);
   if (h->fd != -1) {
     greet(h);
   }

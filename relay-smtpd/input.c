@@ -1,6 +1,8 @@
 #include "input.h"
 
+#include "clock.h"
 #include "io.h"
+#include "tls_pump.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,7 +61,9 @@ static size_t make_room(struct input *in, size_t max)
 ssize_t input_read(struct input *in, size_t max, int64_t deadline)
 {
   size_t room = make_room(in, max);
-  ssize_t n = io_read(in->fd, in->bytes + in->end, room, deadline);
+  char *to = in->bytes + in->end;
+  ssize_t n = in->tls ? tls_pump_read(in->tls, to, room, deadline)
+                      : io_read(in->fd, to, room, deadline);
 
   if (n > 0) {
     in->end += (size_t)n;
@@ -70,8 +74,15 @@ ssize_t input_read(struct input *in, size_t max, int64_t deadline)
 ssize_t input_read_soon(struct input *in, size_t max)
 {
   size_t room = make_room(in, max);
-  ssize_t n = read(in->fd, in->bytes + in->end, room);
+  char *to = in->bytes + in->end;
+  ssize_t n;
 
+  if (in->tls) {
+    n = tls_pump_read(in->tls, to, room, clock_monotonic_ms() + INPUT_SOON_MS);
+    errno = n == -1 && errno == ETIMEDOUT ? EAGAIN : errno;
+  } else {
+    n = read(in->fd, to, room);
+  }
   if (n > 0) {
     in->end += (size_t)n;
   } else if (n == -1 && errno == EINTR) {

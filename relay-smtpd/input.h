@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tls_pump;
+
 /*
  * What the client sends, buffered. Everything is read in input_read(), which
- * is where TLS will decrypt. The struct is meant to be static: pages of the
+ * is where TLS decrypts. The struct is meant to be static: pages of the
  * buffer that were never written to cost no memory.
  */
 #define INPUT_SIZE 65536
@@ -28,6 +30,7 @@ enum input_result {
 struct input {
   int fd;
   bool soon; /* input_read_soon() can be used */
+  struct tls_pump *tls; /* NULL: in clear */
   size_t start, end; /* of what was read and not yet taken */
   bool discarding;   /* in a line that is too long */
   char bytes[INPUT_SIZE];

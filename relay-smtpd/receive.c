@@ -55,6 +55,8 @@ static void begin(struct message *m)
                        .id = e->id,
                        .only_rcpt = e->rcpt_count == 1 ? s->first_rcpt : NULL,
                        .esmtp = s->esmtp,
+                       .tls = s->tls ? s->tls->clause : NULL,
+                       .auth = *s->auth,
                        .smtputf8 = e->flags & ENVELOPE_SMTPUTF8};
 
   id_mint(e->id);
@@ -66,6 +68,7 @@ static void begin(struct message *m)
   strcpy(e->destination, t->destination);
   strcpy(e->client, t->client_text);
   strcpy(e->helo, s->helo);
+  strcpy(e->auth, s->auth);
   submit_begin(&m->submit, &s->hatch, &s->message, e, &r, s->declared);
   m->submit.through_bytes = t->through ? t->through_bytes : 0;
   data_begin(&m->data);
@@ -135,9 +138,10 @@ static void conclude(struct message *m, const char *reply)
   const struct envelope *e = &s->envelope;
   bool good = reply[0] == '2';
 
-  loglines_printf(&s->log, '=', "%s id=%s tenant=%s bytes=%llu rcpts=%u code=%.3s",
+  loglines_printf(&s->log, '=', "%s id=%s tenant=%s bytes=%llu rcpts=%u code=%.3s%s%s%s%s",
                   good ? "accept" : "refuse", e->id, e->tenant, (unsigned long long)m->data.size,
-                  e->rcpt_count, reply);
+                  e->rcpt_count, reply, s->tls ? " tls=" : "", s->tls ? s->tls->facts : "",
+                  *s->auth ? " auth=" : "", s->auth);
   reply_line(&s->out, reply);
   s->accepted += good;
   s->refused += !good;

@@ -2,8 +2,9 @@
  * The Received line:
  *
  *   Received: from HELO (HOST [IP])
- *     by ME with ESMTP id ID
- *     for <RCPT>; DATE
+ *     by ME with ESMTPSA id ID
+ *     for <RCPT>
+ *     tls TLS_ECDHE_...; DATE
  *
  * "for" is there only for a message to exactly one recipient, who then learns
  * an address that is no news to them. With several it would tell some of them
@@ -86,16 +87,20 @@ bool received_is_by(const char *field, size_t len, const char *me)
 
 int received_put(struct buf *b, const struct received *r)
 {
-  /* RFC 3848, RFC 6531 4.3 */
+  /* RFC 3848, RFC 6531 4.3: ESMTPS, UTF8SMTPSA, ... */
   const char *with = !r->esmtp ? "SMTP" : r->smtputf8 ? "UTF8SMTP" : "ESMTP";
+  const char *secured = r->esmtp && r->tls ? "S" : "", *known = r->esmtp && r->auth ? "A" : "";
   char date[CLOCK_RFC5322_SIZE];
 
   clock_format_rfc5322(r->when, date);
   if (buf_append_str(b, "Received: from ") < 0 || put_helo(b, r) < 0 || put_client(b, r) < 0 ||
-      buf_printf(b, "\r\n  by %s with %s id %s", r->me, with, r->id) < 0) {
+      buf_printf(b, "\r\n  by %s with %s%s%s id %s", r->me, with, secured, known, r->id) < 0) {
     return -1;
   }
   if (r->only_rcpt && buf_printf(b, "\r\n  for <%s>", r->only_rcpt) < 0) {
+    return -1;
+  }
+  if (r->tls && buf_printf(b, "\r\n  %s", r->tls) < 0) { /* RFC 8314 4.3 */
     return -1;
   }
   return buf_printf(b, ";\r\n  %s\r\n", date);

@@ -15,7 +15,8 @@ struct received {
   const char *me;
   const char *id;
   const char *only_rcpt; /* the one recipient, NULL if there are several */
-  bool esmtp, smtputf8;
+  const char *tls;         /* the clause of that name (tls_engine.h); NULL: in clear */
+  bool esmtp, smtputf8, auth;
   int64_t when; /* wall clock, ms */
 };
 

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "io.h"
+#include "tls_pump.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,9 +39,11 @@ void reply_printf(struct reply *r, const char *format, ...)
 
 void reply_flush(struct reply *r)
 {
-  if (r->len > 0 && !r->broken &&
-      io_write_all(r->fd, r->bytes, r->len, clock_monotonic_ms() + r->timeout_ms) < 0) {
-    r->broken = true;
+  int64_t deadline = clock_monotonic_ms() + r->timeout_ms;
+
+  if (r->len > 0 && !r->broken) {
+    r->broken = (r->tls ? tls_pump_write_all(r->tls, r->bytes, r->len, deadline)
+                        : io_write_all(r->fd, r->bytes, r->len, deadline)) < 0;
   }
   r->len = 0;
 }

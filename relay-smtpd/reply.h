@@ -7,16 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct tls_pump;
+
 /*
  * What the client is told. Replies are collected and written when the session
  * is about to wait (RFC 2920 3.2), each logged as it is made. Everything is
- * written in reply_flush(), which is where TLS will encrypt.
+ * written in reply_flush(), which is where TLS encrypts.
  */
 #define REPLY_LINE_MAX 512 /* RFC 5321 4.5.3.1.5, with CRLF */
 #define REPLY_BUFFER 4096
 
 struct reply {
   int fd;
+  struct tls_pump *tls; /* NULL: in clear */
   struct loglines *log;
   int64_t timeout_ms; /* for one flush */
   bool broken;        /* the client is gone or takes nothing: all further replies vanish */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TIMEOUT_DEFAULT_S 300 /* RFC 5321 4.5.3.2.7 */
 #define TIMEOUT_MAX_S 86400
@@ -156,6 +157,63 @@ static int load_tenant(struct rules *s)
   return 0;
 }
 
+/* Which of the four words a variable has; *word keeps its value if it is unset. */
+static int load_word(const char *variable, const char *const words[4], const char *why,
+                     unsigned *word)
+{
+  const char *value = getenv(variable);
+
+  for (unsigned i = 0; value && i < 4; i++) {
+    if (strcmp(value, words[i]) == 0) {
+      *word = i;
+      return 0;
+    }
+  }
+  return value ? fail(variable, value, why) : 0;
+}
+
+static int load_tls(struct rules *s)
+{
+  static const char *const words[4] = {[RULES_TLS_NONE] = "none",
+                                       [RULES_TLS_MAY] = "may",
+                                       [RULES_TLS_REQUIRE] = "require",
+                                       [RULES_TLS_IMMEDIATE] = "immediate"};
+  unsigned word = RULES_TLS_MAY;
+
+  if (load_word("RELAYTLS", words, "neither none, may, require nor immediate", &word) < 0) {
+    return -1;
+  }
+  s->tls = (enum rules_tls)word;
+  if (s->tls == RULES_TLS_NONE || access("control/servercert", F_OK) == 0) {
+    return 0;
+  }
+  if (s->tls != RULES_TLS_MAY) {
+    return fail("RELAYTLS", words[word], "needs control/servercert, see relay-keyd(8)");
+  }
+  s->tls = RULES_TLS_NONE;
+  return 0;
+}
+
+/* Without the variable, control/checkpassword says that there are passwords to be checked. */
+static int load_auth(struct rules *s)
+{
+  static const char *const words[4] = {[RULES_AUTH_NONE] = "none",
+                                       [RULES_AUTH_TLS] = "tls",
+                                       [RULES_AUTH_CLEAR] = "clear",
+                                       [RULES_AUTH_REQUIRE] = "require"};
+  unsigned word = RULES_AUTH_NONE;
+
+  if (!getenv("RELAYAUTH") && access("control/checkpassword", F_OK) == 0) {
+    word = RULES_AUTH_TLS;
+  }
+  if (load_word("RELAYAUTH", words, "neither none, tls, clear nor require", &word) < 0) {
+    return -1;
+  }
+  s->auth = (enum rules_auth)word;
+  s->cram = s->auth != RULES_AUTH_NONE && access("control/authcram", F_OK) == 0;
+  return 0;
+}
+
 /* SECONDS, "only" or "only:SECONDS". */
 static int load_through(struct rules *s)
 {
@@ -231,7 +289,7 @@ static int load_rules(struct rules *s)
   uint64_t priority = ENVELOPE_PRIORITY_DEFAULT;
 
   if (load_relayclient(s) < 0 || load_tenant(s) < 0 || load_through(s) < 0 ||
-      load_source(s) < 0 || load_mode(s) < 0 ||
+      load_source(s) < 0 || load_mode(s) < 0 || load_tls(s) < 0 || load_auth(s) < 0 ||
       load_number("RELAYPRIORITY", 99, &priority) < 0 ||
       load_number("DATABYTES", DATABYTES_MAX, &s->databytes) < 0) {
     return -1;

@@ -9,6 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* RELAYAUTH; offered only where passwords can be checked, by relay-authd. */
+enum rules_auth {
+  RULES_AUTH_NONE,
+  RULES_AUTH_TLS,     /* inside TLS */
+  RULES_AUTH_CLEAR,   /* without TLS too */
+  RULES_AUTH_REQUIRE, /* inside TLS, and no MAIL before it */
+};
+
+/* RELAYTLS; offered only where control/servercert is, so that relay-keyd should be there. */
+enum rules_tls {
+  RULES_TLS_NONE,
+  RULES_TLS_MAY,      /* STARTTLS is offered */
+  RULES_TLS_REQUIRE,  /* no MAIL, no AUTH before it */
+  RULES_TLS_IMMEDIATE /* from the first byte (port 465, RFC 8314) */
+};
+
 /*
  * Everything that control/ and the environment (tcprules, tcpserver) say about
  * this session, read once before the first byte from the network.
@@ -34,6 +50,9 @@ struct rules {
   char destination[ENVELOPE_DESTINATION_SIZE]; /* then: where the client meant to go */
   const char *denied;                          /* why it is served nothing; NULL: it is served */
   bool normalize; /* RELAYBARELF=normalize */
+  enum rules_tls tls;
+  enum rules_auth auth;
+  bool cram; /* CRAM-MD5 is offered: there is control/authcram */
   uint32_t through;       /* RELAYTHROUGH, as envelope.through has it; 0: commit first */
   uint64_t through_bytes; /* control/throughbytes: of content that may stay in memory */
 };

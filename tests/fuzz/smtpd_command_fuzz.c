@@ -25,7 +25,7 @@ static void check_reply(const char *reply)
 static void check_mail(const struct command *c)
 {
   struct command_mail m;
-  const char *wrong = command_parse_mail(c->argument, c->argument_len, &m);
+  const char *wrong = command_parse_mail(c->argument, c->argument_len, c->argument_len % 2, &m);
   char again[ADDRESS_SIZE];
 
   if (wrong) {

@@ -21,7 +21,8 @@ from badmx import BadMX
 from relaytest import BUILD, TOP, process_stat, run, run_program, wait_for
 
 PROGRAMS = {"relay-smtpd", "relay-start", "relay-queue", "relay-send", "relay-bounce", "relay-inject", "relay-ctl",
-            "relay-remote", "relay-conf", "relay-trace", "relay-rate", "relay-logdb", "relay-logdb-conf"}
+            "relay-remote", "relay-conf", "relay-keyd", "relay-authd",
+            "relay-trace", "relay-rate", "relay-logdb", "relay-logdb-conf"}
 
 
 def mode(path):
@@ -59,7 +60,7 @@ def check_run_script(test, prefix, home):
     services = test.path("made")
     conf = run_program(prefix / "bin/relay-conf", "-d", home, "-s", services, "-b", prefix / "bin", "127.0.0.1", "1")
     test.equal(conf.stderr, "", "relay-conf makes the service directories")
-    for name in ("smtpd/run", "send/run", "smtpd/log/run", "send/log/run"):
+    for name in [f"{s}/{run}" for s in ("smtpd", "send", "keyd", "authd") for run in ("run", "log/run")]:
         test.equal(mode(services / name), 0o755, f"{name} has mode 755")
         run_program("sh", "-n", services / name)
     test.check((services / "smtpd/rules.cdb").exists(), "and rules.cdb")
@@ -87,7 +88,7 @@ class Installed:
     def stop(self):
         self.svscan.send_signal(signal.SIGTERM)
         self.svscan.wait()
-        for name in ("smtpd", "send"):
+        for name in ("smtpd", "send", "keyd", "authd"):
             run_program("svc", "-dx", self.services / name, self.services / name / "log", check=False)
         wait_for(lambda: not self.alive(), "all of it has ended", 30)
 
@@ -133,7 +134,7 @@ def recipes():
 def check_recipes(test, tree, prefix, home, services, port):
     """As written, but for the directories, the id, and tests/run."""
     found = recipes()
-    test.check(len(found) >= 5, "README has recipes", len(found))
+    test.check(len(found) >= 6, "README has recipes", len(found))
     (home / "control/smtproutes").open("a").write("example.com:127.0.0.1:1\n")
     log = services / "send/log/main/current"
     run_program("svc", "-h", services / "send")
@@ -154,6 +155,9 @@ def check_recipes(test, tree, prefix, home, services, port):
                    (done.returncode, done.stdout[-500:], done.stderr))
         print(textwrap.indent(done.stdout[-2000:], "       "))
     wait_for(lambda: greets(port), "after the upgrade it greets again")
+    done = run_program("swaks", "--server", f"127.0.0.1:{port}", "--tls", "--quit-after", "EHLO", check=False)
+    test.check(done.returncode == 0 and "250-AUTH PLAIN LOGIN" in done.stdout, "and speaks TLS, and offers AUTH",
+               done.stdout + done.stderr)
     test.check(log.read_text().count("settings read=1") >= 2 and "old settings stay" not in log.read_text(),
                "routes and sources were taken", log.read_text())
 

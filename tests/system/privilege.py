@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import certificates
 from badmx import HANG, BadMX
 from relaytest import TOP, Client, process_stat, run, run_program, wait_for
 
@@ -76,7 +77,7 @@ def check_users(test, running):
         test.check(set(status(pid, "Groups").split()) <= {gid}, f"{name} has no further groups", status(pid, "Groups"))
         test.equal(status(pid, "CapEff").strip("0"), "", f"{name} has no capability")
         test.equal(status(pid, "NoNewPrivs"), "1", f"{name} has no-new-privs")
-        if name in ("relay-smtpd", "worker", "resolver"):
+        if name in ("relay-smtpd", "relay-keyd", "worker", "resolver"):
             test.equal(status(pid, "Seccomp"), "2", f"{name} runs under a seccomp filter")
 
 
@@ -101,6 +102,13 @@ def check_files(test, relay):
     for who in ("remote", "bounce", "log"):
         test.equal(probe(USERS[who], "connect", run_directory / "intake"), DENIED, f"{USERS[who]} may not")
         test.equal(probe(USERS[who], "connect", run_directory / "inject"), REACHED, f"{USERS[who]} may run/inject, as all")
+    for name in ("keyd", "authd"):
+        test.equal(probe(USERS["smtpd"], "connect", run_directory / name), REACHED, f"relayd may connect to run/{name}")
+        for who in ("remote", "bounce", "log", "send"):
+            test.equal(probe(USERS[who], "connect", run_directory / name), DENIED, f"{USERS[who]} may not")
+    for who in ("smtpd", "keyd", "remote"):
+        test.equal(probe(USERS[who], "open", relay.directory / "control/tls/ec.key"), DENIED,
+                   f"{USERS[who]} cannot read a private key")
     for who in ("smtpd", "remote", "bounce"):
         test.equal(probe(USERS[who], "connect", run_directory / "ctl"), DENIED, f"{USERS[who]} may not use run/ctl")
     test.equal(probe(USERS["log"], "connect", run_directory / "ctl", groups=["relayctl"]), REACHED,
@@ -169,7 +177,9 @@ def check_inherited(test, relay):
 
 def main(test):
     slow = BadMX({"dot": HANG})
-    relay = test.relay(routes=[f":127.0.0.1:{slow.port}"])
+    certificates.make(test.path("relay") / "control/tls", "ec", "p256")
+    relay = test.relay(routes=[f":127.0.0.1:{slow.port}"],
+                       control={"servercert": "tls/ec.pem tls/ec.key", "checkpassword": "/bin/false true"})
     relay.send("a@b.test", ["c@d.test"], b"Subject: x\r\n\r\nbody\r\n")
     def workers():
         return [p for p in relay.pids("relay-remote") if process_stat(p)[1] in relay.pids("relay-remote")]
@@ -179,6 +189,7 @@ def main(test):
     running = {name: (relay.pids(name)[0], USERS[user]) for name, user in (
         ("relay-smtpd", "smtpd"), ("relay-queue", "queue"), ("relay-send", "send"), ("relay-bounce", "bounce"),
         ("relay-remote", "remote"))}
+    running["relay-keyd"] = (relay.pids("relay-keyd")[1], USERS["keyd"])
     running["resolver"], running["worker"] = (workers()[0], USERS["remote"]), (workers()[1], USERS["remote"])
     check_users(test, running)
     check_siblings(test, running)

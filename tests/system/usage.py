@@ -19,6 +19,8 @@ WRONG = {"relay-queue": [["--nonsense"], ["-l"], ["-x", "queue"], ["word"]],
          "relay-rate": [["--nonsense"], ["--every", "0"], ["--once", "--count", "3"]],
          "relay-logdb": [["--nonsense"], [], ["-s", "one", "-m", "two"], ["-s", "one", "-k", "0"]],
          "relay-logdb-conf": [["--nonsense"], ["-k", "never"], ["/nowhere"]],
+         "relay-keyd": [["--nonsense"], ["word"]],
+         "relay-authd": [["--nonsense"], ["-u"]],
          "relay-conf": [["--nonsense"], ["127.0.0.1", "smtp"], ["1", "2", "3"]],
          "relay-inject": [["--nonsense"], ["-N", "sometimes", "a@b.test"], ["-Z"], []],
          "sendmail": [["--nonsense"]]}

@@ -111,6 +111,12 @@ static int do_unlink(void)
   return unlink("/nonexistent/x") == -1 ? 0 : 1;
 }
 
+/* Nobody connects: EINVAL, from a socket that does not listen. */
+static int do_accept(void)
+{
+  return accept(pair[0], NULL, NULL) != -1;
+}
+
 static int do_exec(void)
 {
   execl("/bin/true", "true", (char *)NULL);
@@ -205,7 +211,7 @@ static int do_x32(void)
 #endif
 }
 
-enum { LIVES, DIES, DIES_UNSANITIZED, NEEDS_NETWORK, ABORTS };
+enum { LIVES, DIES, DIES_UNSANITIZED, NEEDS_NETWORK, NEEDS_ACCEPT, ABORTS };
 
 static const struct {
   const char *name;
@@ -215,6 +221,7 @@ static const struct {
   {"read and write", do_read_write, LIVES},
   {"connect", do_connect, NEEDS_NETWORK},
   {"bind", do_bind, NEEDS_NETWORK},
+  {"accept", do_accept, NEEDS_ACCEPT},
   {"memory", do_memory, LIVES},
   {"no such call", do_unknown, LIVES},
   {"abort", do_abort, ABORTS},
@@ -240,7 +247,7 @@ static const struct {
   {"x32", do_x32, DIES},
 };
 
-static int (*const filters[])(void) = {confine_network, confine_compute};
+static int (*const filters[])(void) = {confine_network, confine_serve, confine_compute};
 
 /* The signal that ended the child, or -1 - its exit status, or 0 if all went well. */
 static int outcome(int (*act)(void), int (*confine)(void))
@@ -266,11 +273,13 @@ static int outcome(int (*act)(void), int (*confine)(void))
   return WEXITSTATUS(status) ? -1 - WEXITSTATUS(status) : 0;
 }
 
-static int wanted(int expected, bool compute)
+static int wanted(int expected, int (*filter)(void))
 {
   switch (expected) {
   case NEEDS_NETWORK:
-    return compute ? SIGSYS : 0;
+    return filter == confine_network ? 0 : SIGSYS;
+  case NEEDS_ACCEPT:
+    return filter == confine_compute ? SIGSYS : 0;
   case LIVES:
     return 0;
   case ABORTS:
@@ -301,8 +310,8 @@ int main(void)
     _exit(0);
   }
   for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    for (kind = 0; kind < 2; kind++) {
-      want = wanted(cases[i].expected, filters[kind] == confine_compute);
+    for (kind = 0; kind < 3; kind++) {
+      want = wanted(cases[i].expected, filters[kind]);
       got = outcome(cases[i].act, filters[kind]);
       if (got != want) {
         fprintf(stderr, "%s (filter %d):\n", cases[i].name, kind);

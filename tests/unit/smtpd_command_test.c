@@ -20,7 +20,9 @@ static void check_verbs(void)
     {"VRFY x", COMMAND_VRFY, "x"},
     {"HELP", COMMAND_HELP, ""},
     {"QUIT", COMMAND_QUIT, ""},
-    {"STARTTLS", COMMAND_UNOFFERED, ""},
+    {"STARTTLS", COMMAND_STARTTLS, ""},
+    {"auth PLAIN x", COMMAND_AUTH, "PLAIN x"},
+    {"ETRN x", COMMAND_UNOFFERED, "x"},
     {"POST / HTTP/1.1", COMMAND_FOREIGN, "/ HTTP/1.1"},
     {"", COMMAND_UNKNOWN, ""},
     {" QUIT", COMMAND_UNKNOWN, "QUIT"},
@@ -87,14 +89,19 @@ static void check_mail(void)
     {"FROM:<a@b.example> RET=", "501 5.5.4", "", 0, 0, 0, ""},
     {"FROM:<a@b.example> RET=FULL RET=HDRS", "501 5.5.4", "", 0, 0, 0, ""},
     {"FROM:<a@b.example> SMTPUTF8=yes", "501 5.5.4", "", 0, 0, 0, ""},
-    {"FROM:<a@b.example> AUTH=<>", "555 5.5.4", "", 0, 0, 0, ""},
+    {"FROM:<a@b.example> AUTH=<>", "", "a@b.example", 0, 0, 0, ""},
+    {"FROM:<a@b.example> auth=x+3Dy@b.example", "", "a@b.example", 0, 0, 0, ""},
+    {"FROM:<a@b.example> AUTH", "501 5.5.4", "", 0, 0, 0, ""},
+    {"FROM:<a@b.example> AUTH=", "501 5.5.4", "", 0, 0, 0, ""},
+    {"FROM:<a@b.example> AUTH=a+b", "501 5.5.4", "", 0, 0, 0, ""},
+    {"FROM:<a@b.example> AUTH=<> AUTH=<>", "501 5.5.4", "", 0, 0, 0, ""},
     {"FROM:<a@b.example> =", "555 5.5.4", "", 0, 0, 0, ""},
     {"FROM:<a@b.example>x", "501 5.5.4", "", 0, 0, 0, ""},
   };
   struct command_mail m;
 
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const char *reply = command_parse_mail(cases[i].argument, strlen(cases[i].argument), &m);
+    const char *reply = command_parse_mail(cases[i].argument, strlen(cases[i].argument), true, &m);
     check_reply(reply, cases[i].reply, cases[i].argument);
     if (!reply) {
       CHECK_STR(m.sender, cases[i].sender);
@@ -104,6 +111,8 @@ static void check_mail(void)
       CHECK_STR(m.envid, cases[i].envid);
     }
   }
+  check_reply(command_parse_mail("FROM:<a@b.example> AUTH=<>", 26, false, &m), "555 5.5.4",
+              "AUTH= where AUTH is not offered");
 }
 
 static void check_rcpt(void)
