@@ -23,6 +23,8 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect content tell smtp worker dns dns_answer dns_ares dns_config \
 	dns_route probe
+LOG_PROGRAMS = relay-log
+LOG = follow session_smtp session_pop3 session_content track logrecord pattern fieldnames outlet writer
 
 UNIT = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 
@@ -36,7 +38,7 @@ MULTIARCH := $(shell gcc -print-multiarch)
 B = $(O)/bin
 
 PROGRAMS = $(SMTPD_PROGRAMS) $(SEND_PROGRAMS) $(REMOTE_PROGRAMS) $(LOG_PROGRAMS)
-ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/lib.a
+ARCHIVES = $(O)/smtpd.a $(O)/send.a $(O)/remote.a $(O)/log.a $(O)/lib.a
 DEPFLAGS = -MMD -MP
 
 .PHONY: all check fuzz bench soak install clean
@@ -59,6 +61,7 @@ $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
 $(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
 $(O)/remote.a: $(REMOTE:%=$(O)/relay-remote/%.o)
+$(O)/log.a: $(LOG:%=$(O)/relay-log/%.o)
 %.a:
 	@echo "archive $@"; rm -f $@; ar rcs $@ $^
 
@@ -68,6 +71,8 @@ $(SEND_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-send/%.o $(O)/send.a $(O)/lib.a
 	$(LINK) -lcdb -lxxhash -lpthread
 $(REMOTE_PROGRAMS:%=$(B)/%): $(B)/%: $(O)/relay-remote/%.o $(O)/remote.a $(O)/lib.a
 	$(LINK) -lcdb -lcares -lidn2 -lresolv
+$(B)/relay-log: $(B)/%: $(O)/relay-log/%.o $(O)/log.a $(O)/lib.a
+	$(LINK)
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
 $(B)/relay-conf: relay-send/relay-conf.sh
@@ -105,7 +110,7 @@ $(B)/relay-smtpd: $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(SMTPD:%=$(SMTPD_OBJ)/
 
 $(O)/unit/%: tests/unit/%.c tests/unit/check.h $(ARCHIVES)
 	@mkdir -p $(@D)
-	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote \
+	@echo "link $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -MF $(O)/unit/$*.d -Itests/unit -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log \
 	  $(LDFLAGS) -o $@ $< $(ARCHIVES) -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 
 check: $(UNIT:%=$(O)/unit/%)
@@ -115,7 +120,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS = 60
 $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -o $@ $< $(ARCHIVES) \
+	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
 	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 fuzz:
 	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run

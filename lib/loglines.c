@@ -141,31 +141,6 @@ void loglines_flush(struct loglines *log)
   errno = saved;
 }
 
-/*
- * Puts text into line behind the start bytes there, with its newline, cut to
- * LOGLINES_WRITE_MAX. The mark's number is wider the more is left out, and a
- * wider mark leaves more out, so the widths are tried from the narrowest.
- */
-static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len)
-{
-  size_t room = LOGLINES_WRITE_MAX - 1 - start, taken, n, mark_len, digits;
-  char mark[40];
-
-  taken = escape_text(text, len, line + start, room, &n);
-  for (digits = 1; taken < len; digits++) {
-    mark_len = strlen(" [cut ]") + digits;
-    taken = escape_text(text, len, line + start, room - mark_len, &n);
-    if ((size_t)snprintf(mark, sizeof(mark), " [cut %zu]", len - taken) <= mark_len) {
-      mark_len = strlen(mark);
-      memcpy(line + start + n, mark, mark_len);
-      n += mark_len;
-      break;
-    }
-  }
-  line[start + n] = '\n';
-  return start + n + 1;
-}
-
 /* "PID < ". Not snprintf(): a message has some twenty lines. */
 static size_t put_head(char *line, pid_t pid, char direction)
 {
@@ -184,12 +159,43 @@ static size_t put_head(char *line, pid_t pid, char direction)
   return n;
 }
 
+/*
+ * The mark's number is wider the more is left out, and a wider mark leaves more
+ * out, so the widths are tried from the narrowest.
+ */
+size_t loglines_fill(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len,
+                     size_t more)
+{
+  size_t room = LOGLINES_WRITE_MAX - 1 - start, taken, n, mark_len, digits;
+  char mark[40];
+
+  taken = escape_text(text, len, line + start, room, &n);
+  for (digits = 1; taken < len || more > 0; digits++) {
+    mark_len = strlen(" [cut ]") + digits;
+    taken = escape_text(text, len, line + start, room - mark_len, &n);
+    if ((size_t)snprintf(mark, sizeof(mark), " [cut %zu]", len - taken + more) <= mark_len) {
+      mark_len = strlen(mark);
+      memcpy(line + start + n, mark, mark_len);
+      n += mark_len;
+      break;
+    }
+  }
+  line[start + n] = '\n';
+  return start + n + 1;
+}
+
+size_t loglines_format(char line[LOGLINES_WRITE_MAX], pid_t pid, char direction, const char *text,
+                       size_t len, size_t more)
+{
+  return loglines_fill(line, put_head(line, pid, direction), text, len, more);
+}
+
 void loglines_put(struct loglines *log, char direction, const char *text, size_t len)
 {
   char line[LOGLINES_WRITE_MAX];
   size_t n;
 
-  n = fill_line(line, put_head(line, log->pid, direction), text, len);
+  n = loglines_format(line, log->pid, direction, text, len, 0);
   if (n > sizeof(log->out) - log->len) {
     loglines_flush(log);
   }
