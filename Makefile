@@ -123,7 +123,7 @@ $(O)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	clang $(CFLAGS) -fsanitize=fuzzer -Irelay-smtpd -Irelay-send -Irelay-remote -Irelay-log -o $@ $< $(ARCHIVES) \
 	  -lcdb -lxxhash -lcares -lidn2 -lresolv -lpthread
 fuzz:
-	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined' fuzz-run
+	$(MAKE) O=build/fuzz CC=clang MUSL=no CFLAGS_EXTRA='-fsanitize=address,undefined,fuzzer-no-link' fuzz-run
 .PHONY: fuzz-run
 fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 	@for t in $(FUZZ); do echo "fuzz $$t"; mkdir -p $(O)/corpus/$$t; \

@@ -6,10 +6,11 @@
 
 #include <string.h>
 
-int follow_init(struct follow *f, enum follow_protocol protocol, struct outlet *outlet)
+int follow_init(struct follow *f, enum follow_protocol protocol, struct outlet *outlet,
+                size_t sessions)
 {
   *f = (struct follow){.protocol = protocol, .outlet = outlet};
-  return tracks_init(&f->tracks);
+  return tracks_init(&f->tracks, sessions);
 }
 
 void follow_free(struct follow *f)
@@ -137,16 +138,16 @@ static void own_line(struct follow *f, struct track *k, const struct logrecord *
 {
   if (r->direction == '>') {
     k->own_header = begins(r, "354");
-    k->own_auth = begins(r, "334");
+    k->asked_auth = begins(r, "334");
   } else if (r->direction == '<' && k->own_header) {
     size_t n = fieldnames_length(r->text, r->len);
     if (n > 0 && !fieldnames_wanted(&f->outlet->fields, r->text, n)) {
       return;
     }
-  } else if (r->direction == '<' && (k->own_auth || begins(r, "AUTH ") || begins(r, "PASS "))) {
+  } else if (r->direction == '<' && (k->asked_auth || begins(r, "AUTH ") || begins(r, "PASS "))) {
     /* They are redacted already; this costs nothing. */
     outlet_str(f->outlet, r->pid, '<',
-               k->own_auth          ? "[redacted]"
+               k->asked_auth        ? "[redacted]"
                : begins(r, "AUTH ") ? "AUTH [redacted]"
                                     : "PASS [redacted]");
     return;

@@ -36,7 +36,9 @@ struct follow {
   struct tracks tracks;
 };
 
-int follow_init(struct follow *f, enum follow_protocol protocol, struct outlet *outlet);
+/* sessions: how many are followed at a time, TRACKS_MAX but in tests. 0, or -1 with errno. */
+int follow_init(struct follow *f, enum follow_protocol protocol, struct outlet *outlet,
+                size_t sessions);
 void follow_free(struct follow *f);
 
 /* One line of the log, without its newline; more is how much of it is missing. */

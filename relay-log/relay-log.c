@@ -221,8 +221,8 @@ int main(int argc, char **argv)
   }
   outlet.write = write_out;
   outlet.arg = &writer;
-  if (follow_init(&follow, strcmp(protocol, "smtp") == 0 ? FOLLOW_SMTP : FOLLOW_POP3, &outlet) <
-      0) {
+  if (follow_init(&follow, strcmp(protocol, "smtp") == 0 ? FOLLOW_SMTP : FOLLOW_POP3, &outlet,
+                  TRACKS_MAX) < 0) {
     report_fatal_errno("unable to start");
     return EXIT_TEMPORARY;
   }

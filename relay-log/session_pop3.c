@@ -130,6 +130,11 @@ static void command(struct follow *f, struct track *k, const char *line, size_t 
   }
   /* AUTH's answers are not commands; nothing may be sent ahead of its end (RFC 5034 4). */
   if (k->queue.len > 0 && memchr(k->queue.data, DUE_AUTH, k->queue.len)) {
+    if (!k->asked_auth) {
+      session_lost(f, k, "client-too-early");
+      return;
+    }
+    k->asked_auth = false;
     outlet_str(f->outlet, k->pid, '<', "[redacted]");
     return;
   }
@@ -216,6 +221,7 @@ static void answer(struct follow *f, struct track *k, const char *line, size_t l
   due = (enum due)k->queue.data[0];
   if (due == DUE_AUTH && is_word(line, len, "+")) {
     outlet_str(f->outlet, k->pid, '>', "+ [redacted]");
+    k->asked_auth = true;
     return;
   }
   if (!ok && !error) {

@@ -136,6 +136,8 @@ static void known_command(struct follow *f, struct track *k, enum verb verb, con
   if (verb == AUTH) {
     session_put_auth(f, k, line, len);
     k->state = TRACK_AUTH;
+    k->left = 0;
+    k->early = false;
     return;
   }
   if (k->chunk_open && (verb == ENDS_CONTENT || verb == DATA || verb == QUIT)) {
@@ -264,6 +266,8 @@ void smtp_client(struct follow *f, struct track *k, const char *p, size_t len, b
     if (newline) {
       outlet_str(f->outlet, k->pid, '<', "[redacted]");
     }
+    k->early = k->early || k->left == 0; /* not asked: a password for what AUTH? */
+    k->left -= newline && k->left > 0;
     break;
   default:
     break;
@@ -300,6 +304,16 @@ static void answered(struct follow *f, struct track *k, int code, bool greeted)
   }
 }
 
+static void end_auth(struct follow *f, struct track *k)
+{
+  k->owed = 0;
+  if (k->early) {
+    session_lost(f, k, "client-too-early");
+  } else {
+    k->state = TRACK_COMMANDS;
+  }
+}
+
 /* The last line of a reply. */
 static void final_reply(struct follow *f, struct track *k, int code, bool greeted)
 {
@@ -310,7 +324,10 @@ static void final_reply(struct follow *f, struct track *k, int code, bool greete
   if (code == 334) {
     if (k->state == TRACK_COMMANDS) { /* an AUTH that we have not seen as one */
       k->state = TRACK_AUTH;
+      k->left = 0;
+      k->early = true;
     }
+    k->left += k->state == TRACK_AUTH;
     return;
   }
   k->owed -= k->owed > 0;
@@ -320,8 +337,7 @@ static void final_reply(struct follow *f, struct track *k, int code, bool greete
     break;
   case TRACK_AUTH:
     if (code == 235 || k->owed == 0) {
-      k->owed = 0;
-      k->state = TRACK_COMMANDS;
+      end_auth(f, k);
     }
     break;
   case TRACK_CONTENT:

@@ -4,23 +4,19 @@
 #include <string.h>
 
 #define NONE UINT32_MAX
-#define BUCKETS (2 * TRACKS_MAX)
 #define TEXT_CAP_MIN 256 /* one piece of recordio's */
 
-int tracks_init(struct tracks *t)
+int tracks_init(struct tracks *t, size_t max)
 {
-  *t = (struct tracks){.free = NONE,
-                       .newest = NONE,
-                       .oldest = NONE,
-                       .max = TRACKS_MAX,
-                       .memory_max = TRACK_MEMORY_MAX};
-  t->tracks = calloc(TRACKS_MAX, sizeof t->tracks[0]);
-  t->buckets = malloc(BUCKETS * sizeof t->buckets[0]);
+  *t = (struct tracks){
+    .free = NONE, .newest = NONE, .oldest = NONE, .max = max, .memory_max = TRACK_MEMORY_MAX};
+  t->tracks = calloc(max, sizeof t->tracks[0]);
+  t->buckets = malloc(2 * max * sizeof t->buckets[0]);
   if (!t->tracks || !t->buckets) {
     tracks_free(t);
     return -1;
   }
-  memset(t->buckets, 0xff, BUCKETS * sizeof t->buckets[0]);
+  memset(t->buckets, 0xff, 2 * max * sizeof t->buckets[0]);
   return 0;
 }
 
@@ -38,7 +34,7 @@ void tracks_free(struct tracks *t)
 /* Pids are the kernel's, and mostly in a row: their low bits spread well. */
 static uint32_t *bucket(const struct tracks *t, uint32_t pid)
 {
-  return &t->buckets[pid % BUCKETS];
+  return &t->buckets[pid % (2 * t->max)];
 }
 
 static void unlink_age(struct tracks *t, struct track *k)

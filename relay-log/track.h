@@ -66,12 +66,13 @@ struct track {
   bool chunk_open; /* content goes on in the next BDAT */
   bool chunk_last;
   bool quit;
-  bool greeted; /* the server has spoken */
-  bool resync;  /* CONTENT, but what was before is not known */
-  bool own_header, own_auth;
+  bool greeted;      /* the server has spoken */
+  bool resync;       /* CONTENT, but what was before is not known */
+  bool own_header;   /* relay's own lines of DATA */
+  bool asked_auth;   /* the server has asked for a secret: its answer comes */
   uint8_t asked;     /* enum of the protocol's */
   uint32_t owed;     /* replies that are due */
-  uint64_t left;     /* CHUNK; LISTING: lines so far */
+  uint64_t left;     /* bytes of CHUNK; lines of LISTING so far; answers asked for in AUTH */
   struct text in;    /* of the client's line */
   struct text out;   /* of the server's line */
   struct text queue; /* POP3: the replies that are due, a byte each */
@@ -79,17 +80,17 @@ struct track {
 };
 
 struct tracks {
-  struct track *tracks; /* TRACKS_MAX, touched as used */
+  struct track *tracks; /* max, touched as used */
   uint32_t *buckets;
   uint32_t used, free, newest, oldest;
   uint32_t count;
   uint64_t forgotten; /* because of a limit */
   size_t memory;
-  size_t max, memory_max; /* TRACKS_MAX and TRACK_MEMORY_MAX; less in tests */
+  size_t max, memory_max; /* TRACKS_MAX and TRACK_MEMORY_MAX, less in tests */
   struct track *last;
 };
 
-int tracks_init(struct tracks *t); /* 0 or -1 */
+int tracks_init(struct tracks *t, size_t max); /* 0 or -1 */
 void tracks_free(struct tracks *t);
 
 /* The pid's session, made (zeroed) if there is none; never NULL. The newest from now on. */

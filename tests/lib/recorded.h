@@ -24,7 +24,8 @@ static inline void recorded_write(void *arg, const char *data, size_t len)
 }
 
 static inline void recorded_begin(struct recorded *r, enum follow_protocol protocol,
-                                  struct outlet *outlet, const char *names, size_t piece)
+                                  struct outlet *outlet, const char *names, size_t piece,
+                                  size_t sessions)
 {
   r->outlet = outlet;
   outlet->actions = NULL;
@@ -36,7 +37,7 @@ static inline void recorded_begin(struct recorded *r, enum follow_protocol proto
   fieldnames_parse(&outlet->fields, names);
   r->out = BUF_INIT(1 << 24);
   r->piece = piece;
-  follow_init(&r->follow, protocol, outlet);
+  follow_init(&r->follow, protocol, outlet, sessions);
 }
 
 static inline void recorded_line(struct recorded *r, const char *line)

@@ -61,7 +61,7 @@
  "7 > 220 x\n7 < AUTH LOGIN\n7 > 334 [redacted]\n7 < [redacted]\n7 > 334 [redacted]\n7 < [redacted]\n7 > 535 no\n7 < [unknown] [cut 8]\n7 < QUIT\n"},
 {"AUTH sent ahead", NULL, FOLLOW_SMTP,
  {">220 x\r\n", "<EHLO a\r\nAUTH LOGIN\r\nc2VjcmV0\r\nQUIT secret\r\n", ">250 x\r\n504 no\r\n", "<QUIT\r\n"},
- "7 > 220 x\n7 < EHLO a\n7 < AUTH LOGIN\n7 < [redacted]\n7 < [redacted]\n7 > 250 x\n7 > 504 no\n7 < QUIT\n"},
+ "7 > 220 x\n7 < EHLO a\n7 < AUTH LOGIN\n7 < [redacted]\n7 < [redacted]\n7 > 250 x\n7 > 504 no\n7 = unfollowed reason=client-too-early\n"},
 {"AUTH without mechanism, given up", NULL, FOLLOW_SMTP,
  {">220 x\r\n", "<AUTH c2VjcmV0\r\n", ">334 \r\n", "<*\r\n", ">501 ok\r\n", "<NOOP\r\n"},
  "7 > 220 x\n7 < AUTH [redacted]\n7 > 334 [redacted]\n7 < [redacted]\n7 > 501 ok\n7 < NOOP\n"},

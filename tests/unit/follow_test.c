@@ -28,7 +28,7 @@ static struct outlet outlet;
 
 static const char *play(struct recorded *r, const struct dialogue *d, size_t piece)
 {
-  recorded_begin(r, d->protocol, &outlet, d->names, piece);
+  recorded_begin(r, d->protocol, &outlet, d->names, piece, 4);
   for (size_t i = 0; i < 24 && d->said[i]; i++) {
     const char *s = d->said[i];
     if (s[0] == '=') {
@@ -58,7 +58,7 @@ static void test_dialogue(const struct dialogue *d)
 /* A whole line of relay's own, and others. */
 static const char *lines(struct recorded *r, const char *names, const char *const *text)
 {
-  recorded_begin(r, FOLLOW_SMTP, &outlet, names, 256);
+  recorded_begin(r, FOLLOW_SMTP, &outlet, names, 256, 4);
   for (; *text; text++) {
     recorded_line(r, *text);
   }
@@ -161,7 +161,7 @@ static void test_interleaved(void)
   char line[64];
   size_t count = 0;
 
-  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256);
+  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256, 100);
   for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
     for (unsigned pid = 1; pid <= SESSIONS; pid++) {
       int n = snprintf(line, sizeof line, "%u %s\r ", pid, said[i]);
@@ -186,8 +186,7 @@ static void test_limits(void)
   struct recorded r;
   char text[200];
 
-  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256);
-  r.follow.tracks.max = 3;
+  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256, 3);
   for (unsigned pid = 1; pid <= 4; pid++) {
     recorded_bytes(&r, pid, '>', "220 x\r\n", 7);
   }
@@ -216,7 +215,7 @@ static void test_long(void)
   struct recorded r;
   char word[] = " xxxxxxxxxxxxxxx\r\n";
 
-  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256);
+  recorded_begin(&r, FOLLOW_SMTP, &outlet, NULL, 256, 100);
   outlet.actions = actions;
   outlet.action_count = 2;
   recorded_bytes(&r, 7, '>', "220 x\r\n", 7);
