@@ -21,7 +21,7 @@ from badmx import BadMX
 from relaytest import BUILD, TOP, process_stat, run, run_program, wait_for
 
 PROGRAMS = {"relay-smtpd", "relay-start", "relay-queue", "relay-send", "relay-bounce", "relay-inject", "relay-ctl",
-            "relay-remote", "relay-conf"}
+            "relay-remote", "relay-conf", "relay-log"}
 
 
 def mode(path):
