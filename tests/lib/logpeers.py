@@ -67,6 +67,7 @@ class Dovecot:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-subj", "/CN=pop3.test", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"],
                        check=True, stderr=subprocess.DEVNULL)
+        self.port = port
         self.config = directory / "dovecot.conf"
         self.config.write_text(DOVECOT.format(dir=directory, address=address, port=port))
         self.process = subprocess.Popen(["dovecot", "-F", "-c", self.config])
