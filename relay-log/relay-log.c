@@ -19,6 +19,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,9 @@
 #define INPUT_SIZE (1 << 18) /* bytes: four times what a pipe holds */
 #define INPUT_LINE_MAX 65536 /* bytes of a line that are looked at; the rest is counted */
 #define INPUT_REST_MS 1000   /* on TERM, for the rest of a line to come */
+
+#define REST_MS 10
+#define REST_BELOW 16384 /* bytes a read: more is coming faster than it can be left to wait */
 
 static volatile sig_atomic_t stopping, alarms, child;
 
@@ -130,27 +134,47 @@ static void finish_line(struct follow *follow)
   }
 }
 
+/* What the signals that came want. False: the end. */
+static bool obey_signals(struct follow *follow)
+{
+  if (child && writer_gone(&writer)) {
+    _exit(EXIT_TEMPORARY); /* the keeper has said why */
+  }
+  if (alarms) {
+    alarms = 0;
+    writer_alarm(&writer);
+  }
+  if (stopping) {
+    finish_line(follow);
+  }
+  return !stopping;
+}
+
+/*
+ * Lines that come singly are written at once, but then it rests a moment: on a
+ * busy relay each line would wake us and then multilog.
+ */
 static void run(struct follow *follow, const sigset_t *waiting)
 {
+  const struct timespec moment = {.tv_nsec = REST_MS * 1000000L};
   struct pollfd p = {.fd = 0, .events = POLLIN};
+  bool resting = false;
+  size_t n;
 
   for (;;) {
-    int ready = ppoll(&p, 1, NULL, waiting);
-    if (child && writer_gone(&writer)) {
-      _exit(EXIT_TEMPORARY); /* the keeper has said why */
-    }
-    if (alarms) {
-      alarms = 0;
-      writer_alarm(&writer);
-    }
-    if (stopping) {
-      finish_line(follow);
+    int ready = resting ? ppoll(NULL, 0, &moment, waiting) : ppoll(&p, 1, NULL, waiting);
+    resting = false;
+    if (!obey_signals(follow)) {
       return;
     }
-    if (ready == 1 && take_input(follow, sizeof input.data - input.len) == 0) {
-      return;
+    if (ready == 1) {
+      n = take_input(follow, sizeof input.data - input.len);
+      if (n == 0) {
+        return;
+      }
+      resting = n < REST_BELOW;
+      outlet_flush(&outlet);
     }
-    outlet_flush(&outlet);
   }
 }
 
@@ -226,6 +250,7 @@ int main(int argc, char **argv)
     report_fatal_errno("unable to start");
     return EXIT_TEMPORARY;
   }
+  (void)fcntl(0, F_SETPIPE_SZ, INPUT_SIZE); /* if it is a pipe: who writes to it waits less */
   waiting = catch_signals();
   if (writer_start(&writer, command) < 0 || drop_hide() < 0 || confine_compute() < 0) {
     report_fatal_errno("unable to start %s", command[0]);
