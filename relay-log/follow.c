@@ -20,6 +20,24 @@ void follow_free(struct follow *f)
 
 /* --- for the protocols */
 
+void session_join(struct follow *f, struct track *k, struct text *held, const char *p, size_t len,
+                  bool newline, session_line_fn *take)
+{
+  struct text line;
+
+  if (newline && held->len == 0 && held->more == 0) {
+    take(f, k, p, len, 0);
+    return;
+  }
+  text_add(&f->tracks, held, p, len);
+  if (newline) {
+    line = *held; /* take may let the session, and what it holds, go */
+    *held = (struct text){.data = NULL};
+    take(f, k, line.data, line.len, line.more);
+    text_clear(&f->tracks, &line);
+  }
+}
+
 static void let_go(struct follow *f, struct track *k)
 {
   text_clear(&f->tracks, &k->in);

@@ -14,6 +14,12 @@ void pop3_server(struct follow *f, struct track *k, const char *p, size_t len, b
 void smtp_begin(struct track *k);
 void pop3_begin(struct follow *f, struct track *k);
 
+/* Pieces of a line: with its newline they go to take as one; more is how much of it is missing. */
+typedef void session_line_fn(struct follow *f, struct track *k, const char *line, size_t len,
+                             size_t more);
+void session_join(struct follow *f, struct track *k, struct text *held, const char *p, size_t len,
+                  bool newline, session_line_fn *take);
+
 /* From here nothing of this session is logged. Says so once. */
 void session_lost(struct follow *f, struct track *k, const char *reason);
 void session_tls(struct follow *f, struct track *k, const char *reason);

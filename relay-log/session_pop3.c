@@ -158,17 +158,7 @@ void pop3_client(struct follow *f, struct track *k, const char *p, size_t len, b
     session_tls(f, k, "implicit");
     return;
   }
-  if (newline && whole) {
-    command(f, k, p, len, 0);
-    return;
-  }
-  text_add(&f->tracks, &k->in, p, len);
-  if (newline) {
-    struct text line = k->in;
-    k->in = (struct text){.data = NULL};
-    command(f, k, line.data, line.len, line.more);
-    text_clear(&f->tracks, &line);
-  }
+  session_join(f, k, &k->in, p, len, newline, command);
 }
 
 /* --- answers */
@@ -276,17 +266,7 @@ static void take_content(struct follow *f, struct track *k, const char *p, size_
 static void take_answer(struct follow *f, struct track *k, const char *p, size_t len, bool newline)
 {
   k->greeted = true;
-  if (newline && k->out.len == 0 && k->out.more == 0) {
-    answer(f, k, p, len, 0);
-    return;
-  }
-  text_add(&f->tracks, &k->out, p, len);
-  if (newline) {
-    struct text line = k->out;
-    k->out = (struct text){.data = NULL};
-    answer(f, k, line.data, line.len, line.more);
-    text_clear(&f->tracks, &line);
-  }
+  session_join(f, k, &k->out, p, len, newline, answer);
 }
 
 void pop3_server(struct follow *f, struct track *k, const char *p, size_t len, bool newline)

@@ -192,17 +192,7 @@ static void take_command(struct follow *f, struct track *k, const char *p, size_
     session_tls(f, k, "implicit");
     return;
   }
-  if (newline && whole) {
-    command(f, k, p, len, 0);
-    return;
-  }
-  text_add(&f->tracks, &k->in, p, len);
-  if (newline) {
-    struct text line = k->in;
-    k->in = (struct text){.data = NULL};
-    command(f, k, line.data, line.len, line.more);
-    text_clear(&f->tracks, &line);
-  }
+  session_join(f, k, &k->in, p, len, newline, command);
 }
 
 /* Bytes of a BDAT chunk; how many of len + newline they were. */
@@ -401,15 +391,5 @@ void smtp_server(struct follow *f, struct track *k, const char *p, size_t len, b
   if (k->state == TRACK_OPAQUE) {
     return;
   }
-  if (newline && k->out.len == 0 && k->out.more == 0) {
-    reply(f, k, p, len, 0);
-    return;
-  }
-  text_add(&f->tracks, &k->out, p, len);
-  if (newline) {
-    struct text line = k->out;
-    k->out = (struct text){.data = NULL};
-    reply(f, k, line.data, line.len, line.more);
-    text_clear(&f->tracks, &line);
-  }
+  session_join(f, k, &k->out, p, len, newline, reply);
 }
