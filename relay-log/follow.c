@@ -152,6 +152,21 @@ static bool begins(const struct logrecord *r, const char *word)
   return scan_case_prefix(r->text, r->len, word);
 }
 
+/* They are redacted where they come from; this costs nothing. */
+static bool own_secret(struct follow *f, struct track *k, const struct logrecord *r)
+{
+  if (k->asked_auth) {
+    outlet_str(f->outlet, r->pid, '<', "[redacted]");
+  } else if (begins(r, "AUTH ")) {
+    session_put_auth(f, k, r->text, r->len);
+  } else if (begins(r, "PASS ")) {
+    outlet_str(f->outlet, r->pid, '<', "PASS [redacted]");
+  } else {
+    return false;
+  }
+  return true;
+}
+
 static void own_line(struct follow *f, struct track *k, const struct logrecord *r, size_t more)
 {
   if (r->direction == '>') {
@@ -162,12 +177,7 @@ static void own_line(struct follow *f, struct track *k, const struct logrecord *
     if (n > 0 && !fieldnames_wanted(&f->outlet->fields, r->text, n)) {
       return;
     }
-  } else if (r->direction == '<' && (k->asked_auth || begins(r, "AUTH ") || begins(r, "PASS "))) {
-    /* They are redacted already; this costs nothing. */
-    outlet_str(f->outlet, r->pid, '<',
-               k->asked_auth        ? "[redacted]"
-               : begins(r, "AUTH ") ? "AUTH [redacted]"
-                                    : "PASS [redacted]");
+  } else if (r->direction == '<' && own_secret(f, k, r)) {
     return;
   }
   outlet_put(f->outlet, r->pid, r->direction, r->text, r->len, more);

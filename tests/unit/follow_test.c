@@ -92,7 +92,7 @@ static void test_own(void)
                                             "7 = connect client=127.0.0.2 tenant=a relay=yes\n"
                                             "7 > 220 relay ESMTP+\n"
                                             "7 < MAIL FROM:<a@b> \n"
-                                            "7 < AUTH [redacted]\n"
+                                            "7 < AUTH PLAIN [redacted]\n"
                                             "7 < DATA\n"
                                             "7 > 354 go\n"
                                             "7 < From: a+\n"
