@@ -141,24 +141,6 @@ void loglines_flush(struct loglines *log)
   errno = saved;
 }
 
-/* "PID < ". Not snprintf(): a message has some twenty lines. */
-static size_t put_head(char *line, pid_t pid, char direction)
-{
-  char digits[24];
-  size_t at = sizeof(digits), n;
-
-  do {
-    digits[--at] = (char)('0' + pid % 10);
-    pid /= 10;
-  } while (pid > 0);
-  n = sizeof(digits) - at;
-  memcpy(line, digits + at, n);
-  line[n++] = ' ';
-  line[n++] = direction;
-  line[n++] = ' ';
-  return n;
-}
-
 /*
  * The mark's number is wider the more is left out, and a wider mark leaves more
  * out, so the widths are tried from the narrowest.
@@ -184,10 +166,27 @@ size_t loglines_fill(char line[LOGLINES_WRITE_MAX], size_t start, const char *te
   return start + n + 1;
 }
 
-size_t loglines_format(char line[LOGLINES_WRITE_MAX], pid_t pid, char direction, const char *text,
-                       size_t len, size_t more)
+static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len)
 {
-  return loglines_fill(line, put_head(line, pid, direction), text, len, more);
+  return loglines_fill(line, start, text, len, 0);
+}
+
+/* "PID < ". Not snprintf(): a message has some twenty lines. */
+static size_t put_head(char *line, pid_t pid, char direction)
+{
+  char digits[24];
+  size_t at = sizeof(digits), n;
+
+  do {
+    digits[--at] = (char)('0' + pid % 10);
+    pid /= 10;
+  } while (pid > 0);
+  n = sizeof(digits) - at;
+  memcpy(line, digits + at, n);
+  line[n++] = ' ';
+  line[n++] = direction;
+  line[n++] = ' ';
+  return n;
 }
 
 void loglines_put(struct loglines *log, char direction, const char *text, size_t len)
@@ -195,7 +194,7 @@ void loglines_put(struct loglines *log, char direction, const char *text, size_t
   char line[LOGLINES_WRITE_MAX];
   size_t n;
 
-  n = loglines_format(line, log->pid, direction, text, len, 0);
+  n = fill_line(line, put_head(line, log->pid, direction), text, len);
   if (n > sizeof(log->out) - log->len) {
     loglines_flush(log);
   }
@@ -241,4 +240,10 @@ void loglines_printf(struct loglines *log, char direction, const char *format, .
     return;
   }
   loglines_put(log, direction, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
+size_t loglines_format(char line[LOGLINES_WRITE_MAX], pid_t pid, char direction, const char *text,
+                       size_t len, size_t more)
+{
+  return loglines_fill(line, put_head(line, pid, direction), text, len, more);
 }
