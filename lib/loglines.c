@@ -141,6 +141,11 @@ void loglines_flush(struct loglines *log)
   errno = saved;
 }
 
+static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len)
+{
+  return loglines_fill(line, start, text, len, 0);
+}
+
 /*
  * The mark's number is wider the more is left out, and a wider mark leaves more
  * out, so the widths are tried from the narrowest.
@@ -164,11 +169,6 @@ size_t loglines_fill(char line[LOGLINES_WRITE_MAX], size_t start, const char *te
   }
   line[start + n] = '\n';
   return start + n + 1;
-}
-
-static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len)
-{
-  return loglines_fill(line, start, text, len, 0);
 }
 
 /* "PID < ". Not snprintf(): a message has some twenty lines. */
