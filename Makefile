@@ -28,8 +28,9 @@ SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard rela
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect starttls tls_client tls_check tls_trust certificate content tell smtp worker dns dns_answer dns_ares dns_config dns_dane \
 	dns_route probe
-LOG_PROGRAMS = relay-trace relay-rate relay-logdb
-LOG = log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \
+LOG_PROGRAMS = relay-log relay-trace relay-rate relay-logdb
+LOG = follow session_smtp session_pop3 session_content track logrecord pattern fieldnames outlet writer \
+	log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \
 	logdb_client logdb_delivery logdb_load logdb_message logdb_mx logdb_mysql logdb_retain logdb_schema \
 	logdb_session logdb_sqlite logdb_state logdb_store \
 	rate_count rate_print trace_address trace_print trace_search trace_session trace_story

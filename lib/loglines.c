@@ -143,21 +143,26 @@ void loglines_flush(struct loglines *log)
   errno = saved;
 }
 
-/*
- * Puts text into line behind the start bytes there, with its newline, cut to
- * LOGLINES_WRITE_MAX. The mark's number is wider the more is left out, and a
- * wider mark leaves more out, so the widths are tried from the narrowest.
- */
 static size_t fill_line(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len)
+{
+  return loglines_fill(line, start, text, len, 0);
+}
+
+/*
+ * The mark's number is wider the more is left out, and a wider mark leaves more
+ * out, so the widths are tried from the narrowest.
+ */
+size_t loglines_fill(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len,
+                     size_t more)
 {
   size_t room = LOGLINES_WRITE_MAX - 1 - start, taken, n, mark_len, digits;
   char mark[40];
 
   taken = escape_text(text, len, line + start, room, &n);
-  for (digits = 1; taken < len; digits++) {
+  for (digits = 1; taken < len || more > 0; digits++) {
     mark_len = strlen(" [cut ]") + digits;
     taken = escape_text(text, len, line + start, room - mark_len, &n);
-    if ((size_t)snprintf(mark, sizeof(mark), " [cut %zu]", len - taken) <= mark_len) {
+    if ((size_t)snprintf(mark, sizeof(mark), " [cut %zu]", len - taken + more) <= mark_len) {
       mark_len = strlen(mark);
       memcpy(line + start + n, mark, mark_len);
       n += mark_len;
@@ -271,4 +276,10 @@ void loglines_printf(struct loglines *log, char direction, const char *format, .
     printf_long(log, direction, format, ap);
     va_end(ap);
   }
+}
+
+size_t loglines_format(char line[LOGLINES_WRITE_MAX], pid_t pid, char direction, const char *text,
+                       size_t len, size_t more)
+{
+  return loglines_fill(line, put_head(line, pid, direction), text, len, more);
 }

@@ -49,6 +49,17 @@ struct logline {
 void logline_str(struct logline *line, const char *s);
 void logline_u64(struct logline *line, uint64_t value);
 
+/*
+ * One line of that form, its newline included, at most LOGLINES_WRITE_MAX
+ * bytes; more is how many bytes of text are left out already. The length.
+ */
+size_t loglines_format(char line[LOGLINES_WRITE_MAX], pid_t pid, char direction, const char *text,
+                       size_t len, size_t more);
+
+/* The same behind the start bytes that are in line already. */
+size_t loglines_fill(char line[LOGLINES_WRITE_MAX], size_t start, const char *text, size_t len,
+                     size_t more);
+
 /* Before every wait. */
 void loglines_flush(struct loglines *log);
 

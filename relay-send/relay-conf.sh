@@ -5,12 +5,15 @@ usage() {
   cat <<EOF
 usage: relay-conf [--help]
        relay-conf [-d RELAYDIR] [-s SERVICES] [-l LOGS] [-b BINDIR] [ADDRESS [PORT]]
+       relay-conf [-b BINDIR] -p smtp|pop3 SERVICE
 Creates SERVICES/smtpd, send, keyd and authd with run and log/run.
   -d RELAYDIR  the relay's directory, with control/ and queue/ (default @HOME@)
   -s SERVICES  where the service directories go (default /etc/relay)
   -l LOGS      logs go to LOGS/NAME (default SERVICES/NAME/log/main)
   -b BINDIR    where the programs are (default @BIN@)
   ADDRESS PORT where relay-smtpd is to listen (default 127.0.0.1 25)
+  -p PROTOCOL  of another server's service directory, whose run has "recordio": only
+               SERVICE/log/run, with relay-log, and SERVICE/log/main
 Then, to start it:  ln -s SERVICES/* /etc/service/
 keyd (TLS) and authd (AUTH) stay down until there is control/servercert, control/checkpassword:
 then  rm SERVICES/keyd/down; svc -u /etc/service/keyd
@@ -19,22 +22,16 @@ EOF
 die() { echo "relay-conf: fatal: $*" >&2; exit 100; }
 
 case ${1:-} in --help) usage; exit 0 ;; esac
-home=@HOME@ services=/etc/relay logs= bin=@BIN@
-while getopts d:s:l:b:h option; do
+home=@HOME@ services=/etc/relay logs= bin=@BIN@ protocol=
+while getopts d:s:l:b:p:h option; do
   case $option in
     d) home=$OPTARG ;; s) services=$OPTARG ;; l) logs=$OPTARG ;; b) bin=$OPTARG ;;
+    p) protocol=$OPTARG ;;
     h) usage; exit 0 ;; *) usage >&2; exit 100 ;;
   esac
 done
 shift $((OPTIND - 1))
 [ $# -le 2 ] || { usage >&2; exit 100; }
-address=${1:-127.0.0.1} port=${2:-25}
-case $port in *[!0-9]* | '') die "not a port: $port" ;; esac
-case $home$services$logs$bin in *[!A-Za-z0-9/._,+-]*) die "directories may have letters, digits and /._,+- only" ;; esac
-[ -x "$bin/relay-start" ] || die "no relay-start in $bin (make install, or -b BINDIR)"
-for name in smtpd send keyd authd; do
-  [ ! -e "$services/$name" ] || die "$services/$name exists: remove or rename it first"
-done
 
 # As root each service runs under its own user; otherwise all under the caller's.
 if [ "$(id -u)" = 0 ]; then
@@ -44,18 +41,47 @@ else
   as_log='' as_smtpd=''
 fi
 
+make_log() { # the directory of log/run, the log's, what runs multilog; a comment on its stdin
+  mkdir -p "$1" "$2"
+  [ "$(id -u)" != 0 ] || chown @USER_LOG@ "$2"
+  {
+    echo '#!/bin/sh'
+    sed 's/^/# /'
+    echo "exec ${as_log}${3}multilog t s16777215 n20 $2"
+  } > "$1/run"
+  chmod 755 "$1/run" "$2"
+}
+
+if [ -n "$protocol" ]; then
+  case $protocol in smtp | pop3) ;; *) die "not a protocol: $protocol (smtp or pop3)" ;; esac
+  [ $# = 1 ] || { usage >&2; exit 100; }
+  case $1$bin in *[!A-Za-z0-9/._,+-]*) die "directories may have letters, digits and /._,+- only" ;; esac
+  [ -d "$1" ] || die "there is no $1"
+  [ ! -e "$1/log/run" ] || die "$1/log/run exists: remove or rename it first"
+  make_log "$1/log" "$(cd "$1" && pwd)/log/main" "$bin/relay-log $protocol " << EOF
+The service's run needs tcpserver -v, recordio and 2>&1. Patterns: relay-log(8).
+EOF
+  exit 0
+fi
+
+address=${1:-127.0.0.1} port=${2:-25}
+case $port in *[!0-9]* | '') die "not a port: $port" ;; esac
+case $home$services$logs$bin in *[!A-Za-z0-9/._,+-]*) die "directories may have letters, digits and /._,+- only" ;; esac
+[ -x "$bin/relay-start" ] || die "no relay-start in $bin (make install, or -b BINDIR)"
+for name in smtpd send keyd authd; do
+  [ ! -e "$services/$name" ] || die "$services/$name exists: remove or rename it first"
+done
+
+# What tells whose mail it is and where it came from; without signatures and other bulk.
+fields=From,Sender,Reply-To,To,Cc,Date,Subject,Message-ID,In-Reply-To,List-Id,X-Mailer,X-PHP-*,X-Originating-*
+
 make_service() { # NAME, its run script on stdin
   dir=$services/$1
   log=${logs:+$logs/$1}
   log=${log:-$dir/log/main}
-  mkdir -p "$dir/log" "$log"
-  [ "$(id -u)" != 0 ] || chown @USER_LOG@ "$log"
+  mkdir -p "$dir"
   cat > "$dir/run"
-  cat > "$dir/log/run" <<EOF
-#!/bin/sh
-exec ${as_log}multilog t s16777215 n20 $log
-EOF
-  chmod 755 "$dir/run" "$dir/log/run" "$log"
+  chmod 755 "$dir/run"
 }
 
 make_service smtpd <<EOF
@@ -79,12 +105,19 @@ ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec tcpserver -v -R -H -l0 -b 512 -c "\$limit" -x "\$here/rules.cdb" \\
   ${as_smtpd}$address $port $bin/relay-smtpd
 EOF
+make_log "$dir/log" "$log" "$bin/relay-log -h '$fields' smtp " << 'EOF'
+-h names the header fields that are logged; without it all are. See relay-log(8).
+EOF
 
 make_service send <<EOF
 #!/bin/sh
 exec 2>&1
 ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec $bin/relay-start -d $home
+EOF
+make_log "$dir/log" "$log" '' << 'EOF'
+There are no header fields in this log. To choose lines, put "relay-log smtp" and
+patterns before multilog: relay-log(8).
 EOF
 
 for name in keyd authd; do
@@ -93,6 +126,9 @@ for name in keyd authd; do
 exec 2>&1
 ulimit -n 65536 2>/dev/null || ulimit -n "\$(ulimit -H -n)"
 exec $bin/relay-$name -d $home
+EOF
+  make_log "$dir/log" "$log" '' << EOF
+This log is what relay-$name says of itself.
 EOF
   : > "$services/$name/down" # nothing to serve yet: see relay-keyd(8), relay-authd(8)
 done

@@ -22,7 +22,7 @@ from relaytest import BUILD, TOP, process_stat, run, run_program, wait_for
 
 PROGRAMS = {"relay-smtpd", "relay-start", "relay-queue", "relay-send", "relay-bounce", "relay-inject", "relay-ctl",
             "relay-remote", "relay-conf", "relay-keyd", "relay-authd",
-            "relay-trace", "relay-rate", "relay-logdb", "relay-logdb-conf"}
+            "relay-log", "relay-trace", "relay-rate", "relay-logdb", "relay-logdb-conf"}
 
 
 def mode(path):

@@ -10,6 +10,8 @@ from relaytest import BUILD, TOP, run, run_program
 
 WRONG = {"relay-queue": [["--nonsense"], ["-l"], ["-x", "queue"], ["word"]],
          "relay-ctl": [["--nonsense"], [], ["forget"]],
+         "relay-log": [["--nonsense"], ["smtp"], ["imap", "cat"], ["smtp", "-*", "+x"], ["-h", "From:", "smtp", "cat"],
+                       ["-h", "From,", "pop3", "cat"]],
          "relay-remote": [["--nonsense"], ["--check"], ["word"]],
          "relay-smtpd": [["--nonsense"], ["word"]],
          "relay-send": [["--nonsense"], ["word"]],
