@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -158,29 +157,20 @@ static void own_directory(char *bin, size_t size)
   *strrchr(bin, '/') = '\0';
 }
 
-_Noreturn static void usage(int status)
-{
-  fputs("usage: relay-start [-d DIR]\n"
-        "Starts relay-queue, relay-bounce and relay-remote, each as its user, and becomes\n"
-        "relay-send. Run as root by supervise, see relay-conf(8).\n"
-        "  -d DIR  the relay's directory, which holds control/ and queue/\n",
-        status == EXIT_OK ? stdout : stderr);
-  exit(status);
-}
+static const char usage[] =
+  "usage: relay-start [-d DIR]\n"
+  "Starts relay-queue, relay-bounce and relay-remote, each as its user, and becomes\n"
+  "relay-send. Run as root by supervise, see relay-conf(8).\n"
+  "  -d DIR  the relay's directory, which holds control/ and queue/\n";
 
 static void prepare(int argc, char **argv)
 {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL;
-  int option;
+  int status = home_options(argc, argv, usage, &directory);
 
-  while ((option = getopt_long(argc, argv, "+d:", options, NULL)) != -1) {
-    if (option != 'd')
-      usage(option == 'h' ? EXIT_OK : EXIT_USAGE);
-    directory = optarg;
+  if (status != -1) {
+    exit(status);
   }
-  if (optind != argc)
-    usage(EXIT_USAGE);
   /* What a parent left open is none of the programs' business, and they would all inherit it. */
   if (close_range(3, ~0U, 0) == -1)
     die_errno("close what the parent left open");

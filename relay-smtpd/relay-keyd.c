@@ -24,7 +24,6 @@
 #include "users.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,30 +197,19 @@ static int watch(pid_t server, const sigset_t *signals)
   }
 }
 
-_Noreturn static void usage(int status)
-{
-  fputs("usage: relay-keyd [-d DIR]\n"
-        "Holds the private keys of TLS for relay-smtpd, at run/keyd. Run as root by\n"
-        "supervise, see relay-conf(8).\n"
-        "  -d DIR  the relay's directory, with control/servercert\n",
-        status == EXIT_OK ? stdout : stderr);
-  exit(status);
-}
+static const char usage[] =
+  "usage: relay-keyd [-d DIR]\n"
+  "Holds the private keys of TLS for relay-smtpd, at run/keyd. Run as root by\n"
+  "supervise, see relay-conf(8).\n"
+  "  -d DIR  the relay's directory, with control/servercert\n";
 
 static void prepare(int argc, char **argv)
 {
-  static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL;
-  int option;
+  int status = home_options(argc, argv, usage, &directory);
 
-  while ((option = getopt_long(argc, argv, "d:", options, NULL)) != -1) {
-    if (option != 'd') {
-      usage(option == 'h' ? EXIT_OK : EXIT_USAGE);
-    }
-    directory = optarg;
-  }
-  if (optind != argc) {
-    usage(EXIT_USAGE);
+  if (status != -1) {
+    exit(status);
   }
   if (close_range(3, ~0U, 0) < 0 || io_reserve_standard_fds() < 0) {
     die_errno("close what the parent left open");
