@@ -66,6 +66,9 @@ $(O)/%.o: %.c $(O)/users.h
 	@mkdir -p $(@D)
 	@echo "compile $@"; $(CC) $(CFLAGS) $(DEPFLAGS) -I$(O) -DRELAY_HOME='"$(HOME_DIR)"' -c $< -o $@
 
+# conf-relay is compiled in.
+$(O)/lib/home.o $(O)/musl/lib/home.o: conf-relay
+
 $(O)/lib.a: $(LIB:%=$(O)/lib/%.o)
 $(O)/smtpd.a: $(SMTPD:%=$(O)/relay-smtpd/%.o) $(KEYD:%=$(O)/relay-smtpd/%.o) $(AUTHD:%=$(O)/relay-smtpd/%.o)
 $(O)/send.a: $(SEND:%=$(O)/relay-send/%.o)
@@ -95,8 +98,8 @@ $(B)/relay-authd: $(O)/relay-smtpd/relay-authd.o $(AUTHD:%=$(O)/relay-smtpd/%.o)
 	$(LINK) -lcdb -lbearssl
 $(B)/sendmail: $(B)/relay-inject
 	ln -sf relay-inject $@
-$(B)/relay-conf: relay-send/relay-conf.sh
-$(B)/relay-logdb-conf: relay-log/relay-logdb-conf.sh
+$(B)/relay-conf: relay-send/relay-conf.sh conf-relay conf-prefix conf-users
+$(B)/relay-logdb-conf: relay-log/relay-logdb-conf.sh conf-relay conf-prefix conf-users
 $(B)/relay-conf $(B)/relay-logdb-conf:
 	@mkdir -p $(@D)
 	sed 's|@HOME@|$(HOME_DIR)|; s|@BIN@|$(PREFIX)/bin|; s|@USER_SMTPD@|$(USER_SMTPD)|g; s|@USER_LOG@|$(USER_LOG)|g' \

@@ -20,7 +20,7 @@
  *
  *   relay      messages recipients ready active waiting held dsn_due workers
  *              workers_max sites tenants lookups uptime_ms delivered deferred
- *              failed paused                                 (stat, once, first)
+ *              failed paused old_settings                    (stat, once, first)
  *   hold       kind value: what an operator holds             (stat)
  *   tenant     tenant recipients active workers held         (stat)
  *   site       site source window ceiling rate open idle active waiting tenants

@@ -235,6 +235,9 @@ int probe_domain(const char *as_typed, const struct dns_config *config,
   if (a.status != RESOLVE_OK) {
     return a.status == RESOLVE_AGAIN ? EXIT_TEMPORARY : EXIT_PERMANENT;
   }
+  if (access("control/smtproutes", F_OK) == 0) {
+    printf("  (control/smtproutes is not looked at here: a route of it comes before this)\n");
+  }
   for (uint32_t i = 0; i < a.host_count; i++) {
     printf("  MX %u %s\n", a.hosts[i].preference, a.hosts[i].name);
   }

@@ -107,6 +107,7 @@ void ctl_row_relay(struct ctl_client *c)
   put_number(c, "deferred", (int64_t)sched.deferred);
   put_number(c, "failed", (int64_t)sched.failed);
   put_bool(c, "paused", sched.paused);
+  put_text(c, "old_settings", sched.old_settings);
   end(c);
 }
 

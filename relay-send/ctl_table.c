@@ -194,6 +194,11 @@ void ctl_print_relay(FILE *out, const struct ctl_row *row)
   ctl_print_span(ctl_row_number(row, "uptime_ms"), uptime);
   fprintf(out, "up %s%s\n", uptime,
           ctl_row_number(row, "paused") ? ", PAUSED: the queue cannot write results" : "");
+  if (*ctl_row_get(row, "old_settings")) {
+    char *why = ctl_print_safe(ctl_row_get(row, "old_settings"));
+    fprintf(out, "OLD SETTINGS are in force, and relay will not start again: %s\n", why);
+    free(why);
+  }
   fprintf(out, "queue        %s message%s, %s recipient%s: %s ready, %s active, %s waiting, %s held, "
           "%s with a notice due\n",
           ctl_row_get(row, "messages"), plural(row, "messages"), ctl_row_get(row, "recipients"),

@@ -65,9 +65,10 @@ static void failing(const struct lane *lane, char *out, size_t size)
              "message at a time tries again, and when it is answered all of its mail goes",
              seconds_until(lane->probe_at), site, CTL_QUOTED, lane->trouble->reply);
   } else {
-    snprintf(out, size, "%s gives no connection (%u failures in a row): %.*s; one connection at a "
+    snprintf(out, size, "%s gives no connection (%u failure%s in a row): %.*s; one connection at a "
              "time tries again, and when it is greeted all of its mail goes",
-             site, lane->failures, CTL_QUOTED, lane->trouble->reply);
+             site, lane->failures, lane->failures == 1 ? "" : "s", CTL_QUOTED,
+             lane->trouble->reply);
   }
 }
 

@@ -33,6 +33,7 @@
 #include "worker.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -57,8 +58,10 @@ static void read_again(void)
 
   if (settings_read(&fresh) == -1) {
     report_warning("the old settings stay: %s", control_error());
+    snprintf(sched.old_settings, sizeof sched.old_settings, "%s", control_error());
     return;
   }
+  sched.old_settings[0] = '\0';
   sched.settings = fresh;
   for (struct list_node *s = sites.head.next; s != &sites.head; s = s->next) {
     struct site *site = LIST_ITEM(s, struct site, all);

@@ -33,6 +33,7 @@ struct sched {
   bool paused;   /* relay-queue cannot write results */
   bool stopping; /* no new work */
   int stop_status;
+  char old_settings[512]; /* why control/ was not taken at the last HUP; "": it was */
   uint64_t messages;
   uint64_t places[RCPT_PLACES]; /* recipients by place */
   uint64_t backing_off; /* of those at RCPT_AT_READY: whose lane is failing */

@@ -134,7 +134,9 @@ static void checked(struct attempt *t, int status)
     return;
   default:
     if (!t->late) {
-      report_warning("%s ended with status %d", a.config->argv[0], status);
+      report_warning(WIFEXITED(status) ? "%s ended with exit status %d"
+                                       : "%s was killed by signal %d",
+                     a.config->argv[0], WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     }
     not_now(t, t->late ? "checking took too long" : "the checking program failed");
   }

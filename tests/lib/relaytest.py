@@ -264,6 +264,19 @@ class Relay:
             return False
         wait_for(empty, "the queue is empty", seconds)
 
+    def wait_drained(self, stalled=60, most=400):
+        """Until nothing is queued, however slow the machine: as long as there are fewer from time to time."""
+        least, moved, began = None, time.monotonic(), time.monotonic()
+        while time.monotonic() < moved + stalled * PATIENCE and time.monotonic() < began + most:
+            with contextlib.suppress(Failed, ValueError, StopIteration):
+                queued = self.stat()["messages"]
+                if queued == 0:
+                    return
+                if least is None or queued < least:
+                    least, moved = queued, time.monotonic()
+            time.sleep(0.2)
+        raise Failed(f"{least} messages stay in the queue, no fewer for {stalled * PATIENCE} s")
+
     def wait_ready(self, seconds=20):
         """Until the relay greets and relay-send answers, as after a restart."""
         def ready():

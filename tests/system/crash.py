@@ -98,7 +98,7 @@ def main(test):
     load.stop_clients()
     relay.wait_ready(30)
     try:
-        relay.wait_empty(60)
+        relay.wait_drained()
     except Failed as e:
         test.check(False, "the queue gets empty", f"{e}: {relay.listed()[:5]}")
     ledger = load.ledger
