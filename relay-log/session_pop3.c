@@ -16,6 +16,7 @@
 #define QUEUE_MAX 4096 /* commands sent ahead: clients do so for each message of a mailbox */
 
 enum due { DUE_LINE, DUE_LIST, DUE_MESSAGE, DUE_AUTH, DUE_TLS };
+#define DUE_HIDDEN 0x40 /* besides: to a command that was not logged; an -ERR may repeat it */
 
 enum secret { OPEN, FIRST_WORD, NO_WORD }; /* how much of a command's arguments is logged */
 
@@ -36,9 +37,9 @@ static const struct verb {
   {"UTF8", OPEN, DUE_LINE, DUE_LINE, false},      {"QUIT", OPEN, DUE_LINE, DUE_LINE, false},
 };
 
-static void expect(struct follow *f, struct track *k, enum due due)
+static void expect(struct follow *f, struct track *k, enum due due, bool hidden)
 {
-  char c = (char)due;
+  char c = (char)(due | (hidden ? DUE_HIDDEN : 0));
 
   text_add(&f->tracks, &k->queue, &c, 1);
   if (k->queue.len > QUEUE_MAX || k->queue.more > 0) {
@@ -49,7 +50,7 @@ static void expect(struct follow *f, struct track *k, enum due due)
 void pop3_begin(struct follow *f, struct track *k)
 {
   k->state = TRACK_COMMANDS;
-  expect(f, k, DUE_LINE);
+  expect(f, k, DUE_LINE, false);
 }
 
 static const struct verb *find_verb(const char *line, size_t len)
@@ -144,7 +145,8 @@ static void command(struct follow *f, struct track *k, const char *line, size_t 
   }
   put_command(f, k, v, line, len, more);
   k->quit = k->quit || (v && strcmp(v->name, "QUIT") == 0);
-  expect(f, k, !v ? DUE_LINE : len > strlen(v->name) ? v->with : v->bare);
+  expect(f, k, !v ? DUE_LINE : len > strlen(v->name) ? v->with : v->bare,
+         !v || (v->secret == NO_WORD && v->with == DUE_LINE));
 }
 
 void pop3_client(struct follow *f, struct track *k, const char *p, size_t len, bool newline)
@@ -208,7 +210,8 @@ static void answer(struct follow *f, struct track *k, const char *line, size_t l
     session_lost(f, k, "answer-not-due");
     return;
   }
-  due = (enum due)k->queue.data[0];
+  bool hidden = k->queue.data[0] & DUE_HIDDEN;
+  due = (enum due)(k->queue.data[0] & ~DUE_HIDDEN);
   if (due == DUE_AUTH && is_word(line, len, "+")) {
     outlet_str(f->outlet, k->pid, '>', "+ [redacted]");
     k->asked_auth = true;
@@ -218,7 +221,11 @@ static void answer(struct follow *f, struct track *k, const char *line, size_t l
     session_lost(f, k, "garbled-answer");
     return;
   }
-  outlet_put(f->outlet, k->pid, '>', line, len, more);
+  if (error && hidden && len > 4) {
+    outlet_str(f->outlet, k->pid, '>', "-ERR [redacted]");
+  } else {
+    outlet_put(f->outlet, k->pid, '>', line, len, more);
+  }
   take_due(&k->queue);
   if (ok) {
     answered(f, k, due, crlf);

@@ -135,6 +135,7 @@ static void known_command(struct follow *f, struct track *k, enum verb verb, con
 {
   if (verb == AUTH) {
     session_put_auth(f, k, line, len);
+    k->hidden = true;
     k->state = TRACK_AUTH;
     k->left = 0;
     k->early = false;
@@ -155,7 +156,11 @@ static void known_command(struct follow *f, struct track *k, enum verb verb, con
     ask(k, ASKED_TURN);
     break;
   case BDAT:
-    begin_chunk(f, k, argument, line + len + (more > 0));
+    if (more > 0) {
+      session_lost(f, k, "chunk-size");
+    } else {
+      begin_chunk(f, k, argument, line + len);
+    }
     break;
   default:
     k->quit = k->quit || verb == QUIT;
@@ -179,6 +184,7 @@ static void command(struct follow *f, struct track *k, const char *line, size_t 
   if (verb == UNKNOWN) {
     /* Not one byte: it may be a mistyped password, or content that we take for commands. */
     outlet_printf(f->outlet, k->pid, '<', "[unknown] [cut %zu]", len + more);
+    k->hidden = true;
     return;
   }
   known_command(f, k, verb, line, len, more, argument);
@@ -378,11 +384,15 @@ static void reply(struct follow *f, struct track *k, const char *line, size_t le
   }
   if (k->state != TRACK_LOST && code == 334) {
     outlet_str(f->outlet, k->pid, '>', "334 [redacted]");
+  } else if (k->state != TRACK_LOST && k->hidden && code >= 500 && code <= 504 && len > 4) {
+    /* "500 unknown command: ..." */
+    outlet_printf(f->outlet, k->pid, '>', "%.3s%c[redacted]", line, len > 3 ? line[3] : ' ');
   } else if (k->state != TRACK_LOST) {
     outlet_put(f->outlet, k->pid, '>', line, len, more);
   }
   if (len == 3 || line[3] == ' ') {
     final_reply(f, k, code, greeted);
+    k->hidden = k->hidden && k->owed > 0;
   }
 }
 

@@ -72,6 +72,7 @@ struct track {
   bool asked_auth;   /* the server has asked for a secret: its answer comes */
   uint8_t asked;     /* enum of the protocol's */
   uint32_t owed;     /* replies that are due */
+  bool hidden;       /* SMTP: one of them to a command that was not logged, which it may repeat */
   uint64_t left;     /* bytes of CHUNK; lines of LISTING so far; answers asked for in AUTH */
   struct text in;    /* of the client's line */
   struct text out;   /* of the server's line */

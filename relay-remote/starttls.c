@@ -47,6 +47,8 @@ static enum starttls broken(struct session *s, const struct work_tls *demand, co
     return STARTTLS_FAILED;
   }
   snprintf(s->tls_result.broken, sizeof(s->tls_result.broken), "%s", reason);
+  snprintf(s->tls_result.facts, sizeof(s->tls_result.facts), "none");
+  s->client = NULL;
   return without(s, demand, "4.7.5", reason, STARTTLS_BROKEN, o);
 }
 

@@ -400,6 +400,13 @@ void job_end(struct job *job, const struct work_end *end)
   lane_release(lane);
 }
 
+/* One that is always its lane's probe when somebody looks would never end otherwise. */
+static bool overdue(const struct job *job)
+{
+  return !list_head_empty(&job->rcpts) &&
+         sched.wall >= schedule_expires(rcpt_message(LIST_ITEM(job->rcpts.next, struct rcpt, link)));
+}
+
 void job_no_session(struct job *job, const struct outcome *outcome)
 {
   if (outcome->stage == STAGE_TLS) {
@@ -408,7 +415,7 @@ void job_no_session(struct job *job, const struct outcome *outcome)
       domain_tls_failed(LIST_ITEM(node, struct rcpt, link)->domain, outcome);
     }
     put_back(job);
-  } else if (lane_refused(job->lane, job->epoch, outcome)) {
+  } else if (lane_refused(job->lane, job->epoch, outcome) && !overdue(job)) {
     put_back(job);
   } else {
     decide_rest(job, outcome);

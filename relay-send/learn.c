@@ -52,6 +52,8 @@ static void fail_until(struct lane *lane, const struct outcome *outcome, int64_t
     lane->trouble = memory_get(sizeof *lane->trouble);
   }
   *lane->trouble = *outcome;
+  lane->trouble->verdict = VERDICT_DEFERRED; /* it is told of other mail, which it does not refuse */
+  lane->trouble->status[0] = '4';
   lane_set_failing(lane, true);
   lane->probe_at = sched.now + ms;
   lane->window.open_at = 0; /* the probe has its own time */
@@ -168,7 +170,7 @@ bool lane_refused(struct lane *lane, uint64_t epoch, const struct outcome *outco
 
   if (kind == TROUBLE_RATE) {
     too_fast(lane, &l);
-    return true;
+    return !learn_counts(lane, kind);
   }
   if (kind == TROUBLE_REPUTATION || kind == TROUBLE_BLOCKED) {
     blamed(lane, epoch, kind, outcome);

@@ -54,7 +54,8 @@ void lane_learn(struct lane *lane, const struct lesson *lesson);
 /*
  * No connection was had, for an attempt that started in epoch. True: it says
  * something of the lane, the recipients stay ready; false: only of one domain's
- * host at a provider, they are deferred.
+ * host at a provider, or a rate complained of so often that it must count as an
+ * attempt, and they are deferred.
  */
 bool lane_refused(struct lane *lane, uint64_t epoch, const struct outcome *outcome);
 

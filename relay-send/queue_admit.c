@@ -59,13 +59,15 @@ static void give_up_message(struct queue *q, struct index_message *m)
 static void settled(struct queue *q, void *owner, uint32_t argument, const struct settlement *t)
 {
   struct submission *s = owner;
+  struct index_message *m = s->message;
   char text[64] = "2.0.0 ";
   int fd;
 
   (void)argument;
-  s->message->unsettled--;
+  m->unsettled--;
   if (!t->durable) {
-    give_up_message(q, s->message);
+    give_up_message(q, m);
+    s->message = NULL;
     submission_refuse_errno(s, t->error);
     return;
   }
@@ -83,6 +85,8 @@ static void settled(struct queue *q, void *owner, uint32_t argument, const struc
     dispatch_announce(q, s->message, &s->envelope, fd);
   }
   submission_free(s);
+  /* Of through: an attempt that ran while the message waited for the disk may have ended it. */
+  dispatch_end_message(q, m);
 }
 
 /* relay-smtpd and relay-inject complete addresses; who has not cannot be served by any MX. */
@@ -204,6 +208,7 @@ static void add_record(struct submission *s, size_t start, const struct rest *re
   }
   if (commit_add(q, start, &item, true) == -1) {
     index_remove(&q->index, m);
+    s->message = NULL;
     submission_refuse(s, 451, "4.3.0 out of memory");
     return;
   }

@@ -129,6 +129,7 @@ static int make_head(struct submission *s, int from, struct buf *prefix)
   struct envelope e;
   int result = -1;
 
+  buf_reset(&s->head); /* through has had the envelope there */
   if (buf_reserve(&s->head, s->envelope_len) == -1 ||
       io_pread_all(from, s->head.data, s->envelope_len, 0) == -1) {
     return -1;
@@ -231,6 +232,7 @@ static void done_prepare(struct disk_job *job)
     close(s->fd); /* the file has it all */
     s->fd = -1;
   }
+  j->queue->preparing--;
   free(j);
   submission_prepared(s, error);
 }
@@ -258,6 +260,7 @@ void big_prepare(struct submission *s)
     submission_prepared(s, ENOMEM);
     return;
   }
+  s->queue->preparing++;
   disk_put(&s->queue->disk, &j->job, DISK_READ);
 }
 

@@ -55,6 +55,7 @@ struct queue {
   int64_t accept_again; /* monotonic: the listeners rest until then; 0: they do not */
   struct hash trials;  /* by serial: what relay-send tries before it is durable */
   uint64_t memory;     /* bytes of control/throughmemory that are promised */
+  uint32_t preparing;  /* submissions that the disk thread makes big files of */
   struct submission *waiting_first, *waiting_last; /* for room */
   struct notice *notices_first, *notices_last; /* DSN jobs; the first is at relay-bounce */
   bool bounce_busy;

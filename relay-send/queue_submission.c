@@ -119,8 +119,11 @@ void submission_run_waiting(struct queue *q)
   while ((s = q->waiting_first) && has_room(s)) {
     q->waiting_first = s->next;
     q->waiting_last = q->waiting_first ? q->waiting_last : NULL;
-    if (!s->client && !s->notice) {
-      submission_free(s); /* withdrawn while it waited */
+    if (!s->client && !s->notice) { /* withdrawn while it waited */
+      if (s->big[0]) {
+        big_forget(q, s->big);
+      }
+      submission_free(s);
     } else {
       submission_commit(s);
     }

@@ -33,7 +33,7 @@ struct trial *trial_find(const struct queue *q, uint64_t serial)
 
 uint32_t trial_rcpts(const struct trial *t)
 {
-  return t->submission->message->rcpt_count;
+  return t->rcpts;
 }
 
 static bool only(const struct submission *s)
@@ -132,6 +132,7 @@ static int make(struct submission *s, int *fd)
   t->results = calloc(s->message->rcpt_count, sizeof(*t->results));
   *fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
   t->serial = s->message->serial;
+  t->rcpts = s->message->rcpt_count;
   t->submission = s;
   if (!t->results || *fd == -1 || hash_insert(&s->queue->trials, t) == -1) {
     if (*fd != -1) {

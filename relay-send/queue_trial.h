@@ -18,7 +18,8 @@ struct trial {
   uint64_t serial;
   struct submission *submission;
   struct dispatch_result **results; /* by recipient; NULL: none yet */
-  uint32_t settled;                 /* recipients with a result */
+  uint32_t rcpts;                   /* recipients; the message may be gone before this is */
+  uint32_t settled;                 /* of them, with a result */
   bool tabled;                      /* in queue->through */
   bool over;                        /* relay-send needs no C */
 };

@@ -137,7 +137,8 @@ static void end(struct queue *q, int64_t now)
     ending_deadline = now + ENDING_MS;
   }
   q->commit.urgent = true;
-  if (commit_idle(q)) {
+  submission_run_waiting(q); /* of through: what relay-send was trying is committed, too */
+  if (commit_idle(q) && !q->waiting_first && q->preparing == 0) {
     loglines_flush(&q->log);
     _exit(EXIT_OK);
   }

@@ -199,7 +199,7 @@ static void expire(struct through *t, const struct standing *s)
     give_up_because(t, s);
     return;
   }
-  if (t->cancelled) {
+  if (s->active->job->cancelled) {
     return;
   }
   struct message *m = t->message;
@@ -334,6 +334,19 @@ void through_answer(uint64_t serial, bool durable)
   }
 }
 
+/*
+ * Its one recipient's final dot may be out: what the MX answers is the
+ * submitter's, and is waited for as long as any dot is. If it does not come,
+ * relay-queue refuses the message when relay-send has ended.
+ */
+static bool waits_for_dot(struct through *t)
+{
+  struct standing s = look(t->message);
+
+  return t->only && s.active && s.active->job->sent &&
+         (s.active->job->dot || s.active->job->one_piece);
+}
+
 void through_stop(void)
 {
   static const char text[] = "4.3.2 the relay is restarting, try again later";
@@ -341,7 +354,7 @@ void through_stop(void)
   size_t cursor = 0;
 
   while ((t = hash_next(&by_serial, &cursor))) {
-    if (!t->message->parked) {
+    if (!t->message->parked && !waits_for_dot(t)) {
       give_up(t, text, sizeof text - 1);
     }
   }

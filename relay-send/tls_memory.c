@@ -4,6 +4,7 @@
 #include "list.h"
 #include "memory.h"
 #include "scheduler.h"
+#include "timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct known {
 };
 
 static struct hash by_key;
+static struct timer timer; /* pending while there is anything */
 static struct list_node order;
 
 static const void *key(const void *item, size_t *len)
@@ -34,11 +36,6 @@ static const void *key(const void *item, size_t *len)
   return &k->key;
 }
 
-void tls_memory_start(void)
-{
-  hash_init(&by_key, key);
-  list_head_init(&order);
-}
 
 static struct known_key key_of(uint64_t digest, const struct work_host *host)
 {
@@ -55,6 +52,30 @@ static void forget(struct known *k)
   list_unlink(&k->order);
   explicit_bzero(k->data, k->len);
   free(k);
+}
+
+static void look(struct timer *t)
+{
+  struct list_node *node = order.next;
+
+  while (node != &order) {
+    struct known *k = LIST_ITEM(node, struct known, order);
+    node = node->next;
+    if (k->until <= sched.now) {
+      forget(k);
+    }
+  }
+  if (!list_head_empty(&order)) {
+    timer_set(t, sched.now + TLS_MEMORY_LOOK_MS);
+  }
+}
+
+void tls_memory_start(void)
+{
+  hash_init(&by_key, key);
+  list_head_init(&order);
+  timer_init(&timer, TIMER_TLS);
+  timer_handler(TIMER_TLS, look);
 }
 
 void tls_memory_recall(uint64_t digest, const struct work_host *host, struct work_tls *demand)
@@ -87,6 +108,9 @@ static void keep(const struct known_key *wanted, bool broken, const void *data, 
   k->until = sched.now + (broken ? TLS_MEMORY_BROKEN_MS : TLS_MEMORY_SESSION_MS);
   k->len = (uint32_t)len;
   memcpy(k->data, data, len);
+  if (list_head_empty(&order)) {
+    timer_set(&timer, sched.now + TLS_MEMORY_LOOK_MS);
+  }
   list_link(&order, &k->order);
   if (hash_insert(&by_key, k) == -1) {
     memory_out();

@@ -14,6 +14,7 @@
 #define TLS_MEMORY_BROKEN_MS 1800000
 #define TLS_MEMORY_SESSION_MS 3600000
 #define TLS_MEMORY_MAX 10000 /* entries; the oldest goes */
+#define TLS_MEMORY_LOOK_MS 60000 /* what is older is wiped within this */
 
 void tls_memory_start(void);
 

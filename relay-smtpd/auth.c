@@ -235,7 +235,8 @@ static bool offered(const struct dialogue *s)
 {
   enum rules_auth auth = s->rules->auth;
 
-  return auth != RULES_AUTH_NONE && (s->tls || auth == RULES_AUTH_CLEAR);
+  return auth != RULES_AUTH_NONE &&
+         (s->tls || (auth == RULES_AUTH_CLEAR && s->rules->tls != RULES_TLS_REQUIRE));
 }
 
 void auth_offer(struct dialogue *s)

@@ -255,11 +255,17 @@ static void dispatch(struct dialogue *s, const struct command *c)
   }
 }
 
-/* Passwords do not get into the log, not even where AUTH is not offered. */
-static void log_command(struct dialogue *s, const char *line, size_t len)
+/*
+ * Passwords do not get into the log, not even where AUTH is not offered: a
+ * client whose AUTH was refused may go on with its name and password all the
+ * same, so of what is no command only the length is told.
+ */
+static void log_command(struct dialogue *s, const char *line, size_t len, const struct command *c)
 {
   if (scan_case_prefix(line, len, "AUTH")) {
     loglines_put(&s->log, '<', "AUTH [redacted]", 15);
+  } else if (c->verb == COMMAND_UNKNOWN) {
+    loglines_printf(&s->log, '<', "[unknown] [cut %zu]", len);
   } else {
     loglines_put(&s->log, '<', line, len);
   }
@@ -270,7 +276,7 @@ static void take_line(struct dialogue *s, const char *line, size_t len)
   struct command c;
   const char *wrong = command_parse(line, len, &c);
 
-  log_command(s, line, len);
+  log_command(s, line, len, &c);
   if (wrong) {
     dialogue_complain(s, wrong);
     return;

@@ -38,6 +38,8 @@ static struct {
   struct loop_watch listener, signals;
   struct keyd_keys *keys;
   struct keyd_sessions *sessions;
+  int64_t look; /* when to wipe those that are too old, if there are any */
+  bool sessions_left;
   struct hash visitors;
   struct peer *first, *last;
   unsigned open;
@@ -145,6 +147,7 @@ static void act(struct peer *p, struct keyd_request *q)
     break;
   default:
     keyd_sessions_save(k.sessions, &q->session, clock_monotonic_ms());
+    k.sessions_left = true;
   }
   if (b.data) {
     tls_wipe(b.data, b.len);
@@ -269,6 +272,13 @@ static int before_wait(void *arg)
   int wait = expire(now);
 
   (void)arg;
+  if (now >= k.look) {
+    k.look = now + KEYD_SESSIONS_LOOK_MS;
+    k.sessions_left = keyd_sessions_expire(k.sessions, now);
+  }
+  if (k.sessions_left && (wait < 0 || wait > k.look - now)) {
+    wait = (int)(k.look - now);
+  }
   listen_or_not(now);
   k.loop.stop = k.leaving && k.open == 0;
   return !k.listening && (wait < 0 || wait > ACCEPT_REST_MS) ? ACCEPT_REST_MS : wait;

@@ -67,6 +67,20 @@ static struct keyd_entry *take_place(struct keyd_sessions *s)
   return e;
 }
 
+bool keyd_sessions_expire(struct keyd_sessions *s, int64_t now)
+{
+  bool left = false;
+
+  for (size_t i = 0; i < s->count; i++) {
+    if (s->entries[i].expires <= now) {
+      tls_wipe(s->entries[i].session.secret, sizeof s->entries[i].session.secret);
+    } else {
+      left = true;
+    }
+  }
+  return left;
+}
+
 void keyd_sessions_save(struct keyd_sessions *s, const struct keyd_session *session, int64_t now)
 {
   struct keyd_entry *e;

@@ -6,8 +6,8 @@
 
 /*
  * TLS sessions that may be resumed, by their id: a bounded number; the one
- * that was not used for the longest time makes room. One that has ended, or
- * been replaced, is wiped.
+ * that was not used for the longest time makes room. One that is too old is
+ * wiped within a minute, one that is replaced at once.
  */
 #define KEYD_SESSION_LIFETIME_MS (2 * 3600 * 1000LL) /* RFC 5246 F.1.4: at most 24 hours */
 
@@ -27,5 +27,9 @@ void keyd_sessions_free(struct keyd_sessions *s);
 void keyd_sessions_save(struct keyd_sessions *s, const struct keyd_session *session, int64_t now);
 /* False if there is none of session->id, or it is too old; else fills the rest in. */
 bool keyd_sessions_load(struct keyd_sessions *s, struct keyd_session *session, int64_t now);
+
+/* Wipes what is too old. True: some are not, and this is to be called again. */
+#define KEYD_SESSIONS_LOOK_MS 60000
+bool keyd_sessions_expire(struct keyd_sessions *s, int64_t now);
 
 #endif

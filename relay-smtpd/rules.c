@@ -17,9 +17,9 @@
 
 #define TIMEOUT_DEFAULT_S 300 /* RFC 5321 4.5.3.2.7 */
 #define TIMEOUT_MAX_S 86400
-/* What we add in front (Received) must still fit into INTAKE_CONTENT_MAX. */
-#define THROUGH_MAX_S 540         /* a client waits 10 minutes: RFC 5321 4.5.3.2.6 */
+#define THROUGH_MAX_S 540 /* a client waits 10 minutes: RFC 5321 4.5.3.2.6 */
 #define THROUGH_ONLY_DEFAULT_S 120
+/* What we add in front (Received) must still fit into INTAKE_CONTENT_MAX. */
 #define DATABYTES_MAX (INTAKE_CONTENT_MAX - 4096)
 
 static char error_text[1200];

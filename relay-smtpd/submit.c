@@ -162,6 +162,10 @@ static bool stays_in_memory(struct submit *s)
     }
   }
   if (s->through & ENVELOPE_THROUGH_ONLY) {
+    if (result == HATCH_BROKEN) {
+      fail_hatch(s, result, &answer);
+      return true;
+    }
     fail(s, "452 4.3.1 the message is too big to be kept in memory, and may not be queued");
     return true;
   }

@@ -144,10 +144,17 @@ def check_recipes(test, tree, prefix, home, services, port):
     # The recipe's own route for that domain: one line each.
     (home / "control/smtproutes").write_text("\n".join(
         line for line in (home / "control/smtproutes").read_text().split("\n") if "example.com" not in line))
+    logs = f"{services}/smtpd/log/main {services}/send/log/main"
     for text in found:
-        for old, new in (("/etc/service", services), ("/etc/relay", services), ("/var/relay", home),
+        for old, new in (("/etc/relay/smtpd/log/main/current", logs.split()[0] + "/current"),
+                         ("ln -s /etc/relay/logdb /etc/service/", ":"), ("/etc/service", services), ("/etc/relay", services), ("/var/relay", home),
+                         # What runs on, asks the DNS, or has its defaults in /etc.
+                         ("relay-trace 0123456789ABCDEF", f"relay-trace {rows[0]['id']} {logs}"),
+                         ("relay-rate --top 5", f"relay-rate --once --top 5 {logs}"), ("tail -F", "tail -n 5"),
+                         ("relay-logdb-conf -k 180", f"relay-logdb-conf -d {home} -s {services} -b {prefix}/bin -k 180"),
+                         ("sqlite3 ", ": "), ("--check bank.example", "--check bank.example || :"),
                          ("0123456789ABCDEF", rows[0]["id"]), ("grep ID", "grep " + rows[0]["id"]),
-                         ("git pull && make && ./tests/run && make install", f"make -C {tree} install")):
+                         ("git pull && make && make install", f"make -C {tree} install")):
             text = text.replace(old, str(new))
         done = run_program("sh", "-ec", text, check=False, cwd="/",
                            env={**os.environ, "PATH": f"{prefix}/bin:{os.environ['PATH']}"})

@@ -159,6 +159,52 @@ def memory(q):
         q.delivered(m.serial)
 
 
+def ended_on_the_way(q):
+    """Its attempt ends it while the disk thread makes a big file of it."""
+    c = Client(q, tenant="t1")
+    send(c.sock, ns("P", 20 << 20))
+    check(receive(c.sock)[0][0] == b"+", "20 MiB of memory")
+    t = Try(q, client=c, content=body(20 << 20))
+    t.give_up()
+    q.delivered(t.serial)
+    check(c.verdict()[1].endswith("queued") and t.end() == 1, "committed, and over")
+    deadline = time.monotonic() + 10
+    while os.listdir(q.dir / "queue/big") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    check(not os.listdir(q.dir / "queue/big"), "its file goes with it")
+    check(t.id not in q.listing(), "it is not listed")
+    # An envelope of more than half of what one may have, and a content that needs a file.
+    rcpts = [f"r{n}.{'x' * 50}@{'d' * 60}.{'e' * 60}.{'f' * 60}.example.org" for n in range(1000)]
+    send(c.sock, ns("P", 4 << 20))
+    receive(c.sock)
+    t = Try(q, client=c, rcpts=rcpts, content=body(3 << 20))
+    t.give_up()
+    check(c.verdict()[1].endswith("queued") and t.end() == 1, "a large envelope is no hindrance")
+    q.result(t.serial, *((n, "x", "dropped", 1, 0, False) for n in range(20)))
+
+
+def big_endings(q):
+    """relay-send goes away; what is tried is more than a batch takes, and a big file."""
+    q.end()
+    q.control("throughbytes", 32 << 20)
+    q.control("throughmemory", 256 << 20)
+    q.start()
+    tries = [Try(q, content=body(900000)) for _ in range(14)]
+    c = Client(q, tenant="t1")
+    send(c.sock, ns("P", 4 << 20))
+    receive(c.sock)
+    tries.append(Try(q, client=c, content=body(3 << 20)))
+    q.send_sock.shutdown(1)
+    found = [t.client.verdict(60) for t in tries]
+    check(all(v and v[0] == 250 for v in found), f"all are committed: {[v and v[0] for v in found]}")
+    check(q.process.wait(60) == 0, "and it ends")
+    q.shut()
+    q.start()
+    check(all(q.by_id(t.id) for t in tries), "all are there")
+    for m in list(q.messages.values()):
+        q.result(m.serial, *((n, "x", "dropped", 1, 0, False) for n in m.rcpts))
+
+
 def endings(q):
     """relay-send goes away in the middle."""
     t, o = Try(q), Try(q, through=ONLY + 60)
@@ -179,6 +225,13 @@ def faults(base, lib):
         with open(trigger, "w") as f:
             f.write(text + "\n")
     q = Queue(f"{base}/faults", env={"LD_PRELOAD": lib, "QUEUE_SHIM_FAIL": trigger})
+    for what, code in (("fdatasync 1", 451), ("pwrite 1 100", 452)):
+        t = Try(q, rcpts=[f"r{n}@example.org" for n in range(200)])
+        fail(what)
+        t.give_up()  # nothing about it is in a batch
+        v = t.client.verdict()
+        check(v[0] == code and t.end() == 0, f"{what}, no result: {v}")
+        time.sleep(1.1)
     t = Try(q, rcpts=("a@example.org", "b@example.org"))
     fail("fdatasync 1")
     t.give_up()
@@ -200,7 +253,7 @@ def faults(base, lib):
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_DIR")) as directory:
         q = Queue(f"{directory}/q")
-        for test in (verdicts, commits, withdrawals, memory, endings):
+        for test in (verdicts, commits, withdrawals, memory, endings, big_endings, ended_on_the_way):
             try:
                 test(q)
             except (EOFError, TimeoutError, AssertionError):
