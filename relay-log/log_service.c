@@ -13,11 +13,12 @@ static char *installed[] = {"/etc/relay/smtpd/log/main", "/etc/relay/send/log/ma
 
 static void take(const char *name, void (*add)(void *argument, char *directory), void *argument)
 {
-  static const char *const below[] = {"smtpd", "send"};
+  /* A sandbox's log/ has them so, relay-conf's services have them in log/main. */
+  static const char *const below[] = {"smtpd/log", "send/log", "smtpd", "send"};
   char path[PATH_MAX], *real;
   unsigned found = 0;
 
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 4 && !(i == 2 && found > 0); i++) {
     snprintf(path, sizeof(path), "%s/%s", name, below[i]);
     real = access(path, X_OK) == 0 ? log_dir_find(path) : NULL;
     if (real) {
