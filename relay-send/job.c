@@ -400,10 +400,14 @@ void job_end(struct job *job, const struct work_end *end)
   lane_release(lane);
 }
 
-/* One that is always its lane's probe when somebody looks would never end otherwise. */
+/*
+ * One that is always its lane's probe when somebody looks would never end
+ * otherwise. Not at the first failure: after six days of our own downtime an MX
+ * may have a bad moment.
+ */
 static bool overdue(const struct job *job)
 {
-  return !list_head_empty(&job->rcpts) &&
+  return job->lane->failures > 1 && !list_head_empty(&job->rcpts) &&
          sched.wall >= schedule_expires(rcpt_message(LIST_ITEM(job->rcpts.next, struct rcpt, link)));
 }
 
