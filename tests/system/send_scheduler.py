@@ -217,6 +217,13 @@ def check_expiry(test):
     test.equal(send.of(young)[0].verdict, "t", "the young one is deferred")
     send.pump(lambda: send.notices)
     test.equal(send.notices, [(old, "f", [0])], "its notice is asked for")
+    # What is each time the probe itself ends, too: at a site that is down, and at one that says "too fast".
+    for text in ("Connection timed out", "421 4.7.0 rate limit exceeded, too many messages, slow down"):
+        send = start(test, lifetime="100", retry="1", probefirst="1", probemax="1")
+        send.connect = lambda w, text=text: w.no_session(text)
+        lone, _ = send.message("a@down.test", age=200)
+        send.pump(lambda: send.of(lone), 30)
+        test.equal([(r.verdict, r.status) for r in send.of(lone)][-1:], [("f", "5.4.7")], f"an overdue one ends: {text}")
 
 
 def check_notices(test):
