@@ -7,42 +7,43 @@
   "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:"  \
   "FF"
 
+static const struct {
+  const char *line, *wrong;
+} lines[] = {
+  {"example.com:none", NULL},
+  {"Example.org:encrypt", NULL},
+  {".example.org:verify", NULL},
+  {"mx.example.net:verify:mx:Domain:a.b:.c.d", NULL},
+  {"[192.0.2.1]:none", NULL},
+  {"[IPv6:2001:db8::1]:encrypt", NULL},
+  {"pin.test:fingerprint:" PIN, NULL},
+  {"pins.test:fingerprint:" COLONS ":" PIN, NULL},
+  {"dane.test:DANE", NULL},
+  {"only.test:dane:only", NULL},
+  {"b\xc3\xbc"
+   "cher.test:may",
+   NULL},
+  {":may", NULL},
+  {"example.com:may", "this name has a line already"},
+  {"example.com", "not NAME:POLICY[:ARGUMENTS]"},
+  {"a b:may", "not a domain, a host name or .suffix before the first colon"},
+  {".:may", "not a domain, a host name or .suffix before the first colon"},
+  {"[192.0.2.1:may", "not a domain, a host name or .suffix before the first colon"},
+  {"x.test:", "not none, may, encrypt, verify, fingerprint or dane after the name"},
+  {"x.test:encrypted", "not none, may, encrypt, verify, fingerprint or dane after the name"},
+  {"x.test:may:please", "this policy takes no such argument"},
+  {"x.test:dane:maybe", "this policy takes no such argument"},
+  {"x.test:verify:a_b", "not mx, domain, a host name or .suffix after verify"},
+  {"x.test:verify::a", "not mx, domain, a host name or .suffix after verify"},
+  {"x.test:verify:.", "not mx, domain, a host name or .suffix after verify"},
+  {"x.test:fingerprint", "not SHA-256 fingerprints of 64 hexadecimal digits"},
+  {"x.test:fingerprint:abcd", "not SHA-256 fingerprints of 64 hexadecimal digits"},
+  {"x.test:fingerprint:sha256",
+   "not SHA-256 fingerprints of 64 hexadecimal digits, or more than 16 of them"},
+};
+
 static void test_lines(void)
 {
-  static const struct {
-    const char *line, *wrong;
-  } lines[] = {
-    {"example.com:none", NULL},
-    {"Example.org:encrypt", NULL},
-    {".example.org:verify", NULL},
-    {"mx.example.net:verify:mx:Domain:a.b:.c.d", NULL},
-    {"[192.0.2.1]:none", NULL},
-    {"[IPv6:2001:db8::1]:encrypt", NULL},
-    {"pin.test:fingerprint:" PIN, NULL},
-    {"pins.test:fingerprint:" COLONS ":" PIN, NULL},
-    {"dane.test:DANE", NULL},
-    {"only.test:dane:only", NULL},
-    {"b\xc3\xbc"
-     "cher.test:may",
-     NULL},
-    {":may", NULL},
-    {"example.com:may", "this name has a line already"},
-    {"example.com", "not NAME:POLICY[:ARGUMENTS]"},
-    {"a b:may", "not a domain, a host name or .suffix before the first colon"},
-    {".:may", "not a domain, a host name or .suffix before the first colon"},
-    {"[192.0.2.1:may", "not a domain, a host name or .suffix before the first colon"},
-    {"x.test:", "not none, may, encrypt, verify, fingerprint or dane after the name"},
-    {"x.test:encrypted", "not none, may, encrypt, verify, fingerprint or dane after the name"},
-    {"x.test:may:please", "this policy takes no such argument"},
-    {"x.test:dane:maybe", "this policy takes no such argument"},
-    {"x.test:verify:a_b", "not mx, domain, a host name or .suffix after verify"},
-    {"x.test:verify::a", "not mx, domain, a host name or .suffix after verify"},
-    {"x.test:verify:.", "not mx, domain, a host name or .suffix after verify"},
-    {"x.test:fingerprint", "not SHA-256 fingerprints of 64 hexadecimal digits"},
-    {"x.test:fingerprint:abcd", "not SHA-256 fingerprints of 64 hexadecimal digits"},
-    {"x.test:fingerprint:sha256",
-     "not SHA-256 fingerprints of 64 hexadecimal digits, or more than 16 of them"},
-  };
   static const struct {
     const char *domain, *mx;
     enum tls_kind kind;
