@@ -165,6 +165,14 @@ void log_facts_parse(struct log_text text, struct log_facts *facts)
   }
 }
 
+bool log_line_is_fact(const struct log_line *line, const char *word)
+{
+  size_t len = strlen(word);
+
+  return line->direction == '=' && line->text.len >= len && memcmp(line->text.s, word, len) == 0 &&
+         (line->text.len == len || line->text.s[len] == ' ');
+}
+
 struct log_text log_facts_get(const struct log_facts *facts, const char *key)
 {
   for (unsigned i = 0; i < facts->count; i++) {

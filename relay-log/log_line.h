@@ -51,6 +51,9 @@ struct log_facts {
 
 void log_facts_parse(struct log_text text, struct log_facts *facts);
 
+/* Is it a '=' line whose word is that one? */
+bool log_line_is_fact(const struct log_line *line, const char *word);
+
 /* The value of key; s is NULL if there is none. */
 struct log_text log_facts_get(const struct log_facts *facts, const char *key);
 /* As a number; missing (and anything that is none) is otherwise. */

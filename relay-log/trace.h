@@ -19,6 +19,8 @@ struct trace_logs {
   uint64_t bytes; /* of all files */
 };
 
+/* Among lines of one place: the client's up to its last byte, all others', its reply. */
+enum trace_turn { TURN_CLIENT, TURN_OTHERS, TURN_CLIENT_END };
 enum trace_process { TRACE_CLIENT, TRACE_QUEUE, TRACE_SEND, TRACE_MX, TRACE_TCPSERVER };
 
 struct trace_line {
@@ -26,7 +28,9 @@ struct trace_line {
   struct log_place place;
   struct log_line line;
   enum trace_process process;
-  int64_t order; /* where it belongs; later than its stamp if a worker's lines came late */
+  int64_t order; /* where it belongs; later than its stamp if the lines that it follows came late */
+  int64_t not_before; /* the client's part, which all others follow, whatever their stamps */
+  enum trace_turn turn;
 };
 
 struct trace_story {

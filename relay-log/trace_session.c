@@ -86,14 +86,6 @@ static bool walk_step(struct walk *w, bool forward)
   }
 }
 
-static bool is_fact(const struct log_line *line, const char *word)
-{
-  size_t len = strlen(word);
-
-  return line->direction == '=' && line->text.len >= len && memcmp(line->text.s, word, len) == 0 &&
-         (line->text.len == len || line->text.s[len] == ' ');
-}
-
 static bool is_command(const struct log_line *line, char direction, const char *verb)
 {
   return line->direction == direction && log_text_begins(line->text, verb);
@@ -130,7 +122,7 @@ static int add_opening(struct trace_story *story, const struct trace_logs *logs,
   int result = 0;
 
   while (result == 0 && walk_step(w, false)) {
-    if (w->line.direction == 't' || is_fact(&w->line, "end")) {
+    if (w->line.direction == 't' || log_line_is_fact(&w->line, "end")) {
       break; /* the pid's session before: the log does not have this one's beginning */
     }
     if (is_command(&w->line, '<', "MAIL ")) {
@@ -138,7 +130,7 @@ static int add_opening(struct trace_story *story, const struct trace_logs *logs,
       continue;
     }
     result = keep(&aside, w->place);
-    if (is_fact(&w->line, "connect")) {
+    if (log_line_is_fact(&w->line, "connect")) {
       break;
     }
   }
@@ -146,7 +138,7 @@ static int add_opening(struct trace_story *story, const struct trace_logs *logs,
     result = add_all(story, logs, archive, &aside, TRACE_CLIENT);
   }
   free(aside.at);
-  if (result == 0 && is_fact(&w->line, "connect")) {
+  if (result == 0 && log_line_is_fact(&w->line, "connect")) {
     result = add_tcpserver(story, logs, archive, w);
   }
   return result;
@@ -160,12 +152,12 @@ static int add_ending(struct trace_story *story, const struct trace_logs *logs, 
 
   while (walk_step(w, true)) {
     bool mine = !replied && w->line.direction == '>';
-    if (is_fact(&w->line, "connect") || log_text_begins(w->line.text, "tcpserver: pid")) {
+    if (log_line_is_fact(&w->line, "connect") || log_text_begins(w->line.text, "tcpserver: pid")) {
       break;
     }
     replied = replied || mine;
     quit = quit || is_command(&w->line, '<', "QUIT");
-    ended = ended || is_fact(&w->line, "end");
+    ended = ended || log_line_is_fact(&w->line, "end");
     if (!mine && !quit && !ended && w->line.direction != 't') {
       continue;
     }
@@ -202,7 +194,7 @@ int trace_client(struct trace_story *story, const struct trace_logs *logs, unsig
     if (trace_add(story, logs, archive, back.place, TRACE_CLIENT) == -1) {
       return -1;
     }
-  } while (!began && !is_fact(&back.line, "connect"));
+  } while (!began && !log_line_is_fact(&back.line, "connect"));
   if (began && add_opening(story, logs, archive, &back) == -1) {
     return -1;
   }
@@ -226,10 +218,11 @@ static int add_connect(struct trace_story *story, const struct trace_logs *logs,
       if (!log_line_parse(text.s, text.len, &line)) {
         continue;
       }
-      if (line.pid == w->line.pid && is_fact(&line, "connect")) {
+      if (line.pid == w->line.pid && log_line_is_fact(&line, "connect")) {
         break;
       }
-      if (is_fact(&line, "connect") && memmem(line.text.s, line.text.len, worker, strlen(worker))) {
+      if (log_line_is_fact(&line, "connect") &&
+          memmem(line.text.s, line.text.len, worker, strlen(worker))) {
         return trace_add(story, logs, archive, place, TRACE_SEND);
       }
     }
@@ -253,9 +246,10 @@ int trace_worker(struct trace_story *story, const struct trace_logs *logs, unsig
   walk_from(&w, &logs->archives[archive], deliver);
   result = trace_add(story, logs, archive, deliver, TRACE_MX);
   while (result == 0 && !connect && walk_step(&w, false)) {
-    connect = is_fact(&w.line, "connect") && memmem(w.line.text.s, w.line.text.len, " ip=", 4) &&
+    connect = log_line_is_fact(&w.line, "connect") &&
+              memmem(w.line.text.s, w.line.text.len, " ip=", 4) &&
               !memmem(w.line.text.s, w.line.text.len, " failed: ", 9);
-    if (is_fact(&w.line, "deliver")) {
+    if (log_line_is_fact(&w.line, "deliver")) {
       first = false;
       aside.count = 0;
     } else if (first) {

@@ -39,6 +39,8 @@ int trace_add(struct trace_story *story, const struct trace_logs *logs, unsigned
     return 0;
   }
   line->order = line->line.at;
+  line->not_before = INT64_MIN;
+  line->turn = TURN_OTHERS;
   story->count++;
   return 0;
 }
@@ -127,10 +129,80 @@ static void put_results_behind(struct trace_story *story)
   }
 }
 
+/* When the id was minted, as nanoseconds since 1970: 45 bits of milliseconds (lib/id.h). */
+static int64_t minted(const char *id)
+{
+  static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  int64_t ms = 0;
+
+  for (int i = 0; i < 9; i++) {
+    ms = ms * 32 + (strchr(digits, id[i]) - digits);
+  }
+  return ms < INT64_MAX / 1000000 ? ms * 1000000 : 0;
+}
+
+static bool is_before(const struct trace_line *line, const struct trace_line *other)
+{
+  return line->place.file != other->place.file ? line->place.file < other->place.file
+                                               : line->place.offset < other->place.offset;
+}
+
+static const struct trace_line *client_end(const struct trace_story *story)
+{
+  for (size_t i = 0; i < story->count; i++) {
+    const struct trace_line *t = &story->lines[i];
+    if (t->process == TRACE_CLIENT &&
+        (log_line_is_fact(&t->line, "accept") || log_line_is_fact(&t->line, "refuse"))) {
+      return t;
+    }
+  }
+  return NULL;
+}
+
+/*
+ * What the others say of the message stands behind what the client sent of it,
+ * and before "accept". Lines are stamped by the multilog that reads them, and
+ * on a busy machine that of relay-smtpd may come to read after relay-send's.
+ */
+static void put_others_behind_client(struct trace_story *story)
+{
+  const struct trace_line *end = client_end(story);
+  int64_t sent = INT64_MIN, since = minted(story->id);
+
+  if (!end) {
+    return;
+  }
+  for (size_t i = 0; i < story->count; i++) {
+    struct trace_line *t = &story->lines[i];
+    bool client = t->process == TRACE_CLIENT || t->process == TRACE_TCPSERVER;
+    t->turn = !client ? TURN_OTHERS : is_before(t, end) ? TURN_CLIENT : TURN_CLIENT_END;
+    if (t->turn == TURN_CLIENT && t->order > sent) {
+      sent = t->order;
+    }
+  }
+  for (size_t i = 0; i < story->count; i++) {
+    struct trace_line *t = &story->lines[i];
+    if (t->turn == TURN_OTHERS && t->order < sent && t->order >= since) {
+      t->not_before = sent;
+    }
+  }
+}
+
+static int64_t stands_at(const struct trace_line *line)
+{
+  return line->order > line->not_before ? line->order : line->not_before;
+}
+
 static int by_order(const void *a, const void *b)
 {
   const struct trace_line *x = a, *y = b;
 
+  if (stands_at(x) != stands_at(y)) {
+    return stands_at(x) < stands_at(y) ? -1 : 1;
+  }
+  if (x->turn != y->turn) {
+    return x->turn < y->turn ? -1 : 1;
+  }
   if (x->order != y->order) {
     return x->order < y->order ? -1 : 1;
   }
@@ -152,6 +224,7 @@ static void settle(struct trace_story *story)
     return;
   }
   put_results_behind(story);
+  put_others_behind_client(story);
   qsort(story->lines, story->count, sizeof(*story->lines), by_order);
   for (size_t i = 0; i < story->count; i++) {
     if (kept == 0 || by_order(&story->lines[kept - 1], &story->lines[i]) != 0) {
@@ -159,18 +232,6 @@ static void settle(struct trace_story *story)
     }
   }
   story->count = kept;
-}
-
-/* When the id was minted, as nanoseconds since 1970: 45 bits of milliseconds (lib/id.h). */
-static int64_t minted(const char *id)
-{
-  static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  int64_t ms = 0;
-
-  for (int i = 0; i < 9; i++) {
-    ms = ms * 32 + (strchr(digits, id[i]) - digits);
-  }
-  return ms < INT64_MAX / 1000000 ? ms * 1000000 : 0;
 }
 
 int trace_story(const struct trace_logs *logs, const char *id, struct trace_story *story)

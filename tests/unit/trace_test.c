@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Minted on 2026-11-25: the first nine characters are its milliseconds. */
-#define ID1 "1M8ABG8KN02GQW4V"
+#define ID1 "1M8ABG8KV02GQW4V"
 #define ID2 "1M8ABG8KR02GQW4W"
 #define NOTICE "1M8ABG8VJ02GVA3G"
 
@@ -87,11 +87,11 @@ static void test_story(const struct trace_logs *logs)
 
   CHECK_STR(tell(logs, ID1, true),
             "tcpserver: pid 40 from/tcpserver: ok 40 :x:1 /connect client=192.0.2/220 hello/EHLO two/"
-            "MAIL FROM:<mine@x>/RCPT TO:<you@y>/Subject: mine/accept id=1M8ABG8KN02G/250 mine/"
+            "MAIL FROM:<mine@x>/RCPT TO:<you@y>/Subject: mine/accept id=1M8ABG8KV02G/250 mine/"
             "QUIT/221 bye/end reason=quit/tcpserver: end 40 stat");
   CHECK_STR(tell(logs, ID1, false),
-            "connect site=s host=mx/connect host=mx ip=192/220 mx/queued id=1M8ABG8KN02G/RSET/MAIL FROM:<mine@x>/"
-            "RCPT TO:<you@y>/550 x/deliver id=1M8ABG8KN02/result id=1M8ABG8KN02G/attempt id=1M8ABG8KN02");
+            "connect site=s host=mx/connect host=mx ip=192/220 mx/queued id=1M8ABG8KV02G/RSET/MAIL FROM:<mine@x>/"
+            "RCPT TO:<you@y>/550 x/deliver id=1M8ABG8KV02/result id=1M8ABG8KV02G/attempt id=1M8ABG8KV02");
   /* Two attempts, of two processes that had the same pid. */
   CHECK_STR(tell(logs, ID2, false),
             "connect host=old ip=19/MAIL FROM:<older@x>/deliver id=1M8ABG8KR02/connect site=s host=mx/"
@@ -104,8 +104,34 @@ static void test_story(const struct trace_logs *logs)
   CHECK_INT(story.count, 1);
   CHECK_STR(story.origin, ID1);
   trace_story_free(&story);
-  CHECK_INT(trace_story(logs, "1M8ABG8KN02GQW4X", &story), 0);
+  CHECK_INT(trace_story(logs, "1M8ABG8KV02GQW4X", &story), 0);
   CHECK_INT(story.count, 0);
+  trace_story_free(&story);
+}
+
+/* Where in the story of ID1 the line is that begins so; -1: nowhere. */
+static int stands(const struct trace_story *story, const char *begin)
+{
+  for (size_t i = 0; i < story->count; i++) {
+    if (log_text_begins(story->lines[i].line.text, begin)) {
+      return (int)i;
+    }
+  }
+  return -1;
+}
+
+/* "queued" is stamped before the client's lines here, as when multilog comes late to read these. */
+static void test_order(const struct trace_logs *logs)
+{
+  struct trace_story story;
+
+  CHECK_INT(trace_story(logs, ID1, &story), 0);
+  CHECK_INT(stands(&story, "connect site="), 0); /* a warm connection is older than the message */
+  CHECK(stands(&story, "tcpserver: pid 40") < stands(&story, "MAIL FROM:<mine@x>"));
+  CHECK_INT(stands(&story, "queued"), stands(&story, "Subject: mine") + 1);
+  CHECK(stands(&story, "queued") < stands(&story, "accept"));
+  CHECK(stands(&story, "accept") < stands(&story, "tcpserver: end 40"));
+  CHECK(stands(&story, "550 x") < stands(&story, "accept")); /* stamped before it */
   trace_story_free(&story);
 }
 
@@ -147,6 +173,7 @@ int main(void)
   }
   CHECK_INT(archives[0].count, 3);
   test_story(&logs);
+  test_order(&logs);
   test_address(&logs);
   log_archive_close(&archives[0]);
   log_archive_close(&archives[1]);
