@@ -5,6 +5,7 @@
 #include "queue_store.h"
 
 #include "io.h"
+#include "queue_spare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,15 +22,10 @@ static int random_key(uint64_t *key)
 /* A spare under its new name, or a new file. Its directory entry is durable on return. */
 static int make_file(struct store *s, const char *name)
 {
-  char spare[STORE_NAME_SIZE];
   int fd;
 
-  if (s->spare_count > 0) {
-    store_spare_name(spare, sizeof(spare), s->spares[s->spare_count - 1]);
-    if (renameat(s->log, spare, s->log, name) == -1) {
-      return -1;
-    }
-    s->spare_count--;
+  if (s->spare_count > 0 && spare_take(s, name) == -1) {
+    return -1;
   }
   fd = openat(s->log, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd == -1) {
@@ -89,8 +85,7 @@ static int next_segment(struct store *s, uint64_t next_serial)
     return -1;
   }
   segment = store_add(s, previous + 1, key, fd);
-  if (!segment ||
-      write_segment_record(segment, previous, previous_end, next_serial) == -1) {
+  if (!segment || write_segment_record(segment, previous, previous_end, next_serial) == -1) {
     s->count -= segment != NULL;
     close(fd);
     unlinkat(s->log, name, 0);
@@ -104,7 +99,7 @@ static int next_segment(struct store *s, uint64_t next_serial)
   s->offset = RECORD_PAGE;
   /* One is always kept: on a full disk it takes the results. Without room for it now, floor
    * tries again each second. */
-  store_prepare_spare(s);
+  spare_prepare(s);
   return 0;
 }
 

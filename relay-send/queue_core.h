@@ -23,15 +23,16 @@ struct floor {
   struct disk_job job;
   struct queue *queue;
   bool busy;
-  bool below; /* intake answers 452 */
+  bool more;    /* of a spare to be filled */
+  bool below;   /* intake answers 452 */
   int64_t next; /* monotonic: of the next look */
 };
 
 struct compaction {
   struct disk_job job;
   struct queue *queue;
-  bool busy;   /* a job of it is with the disk thread or in a batch */
-  int result;  /* of the job */
+  bool busy;           /* a job of it is with the disk thread or in a batch */
+  int result;          /* of the job */
   struct copy *copies; /* of the running step */
   uint32_t waiting;    /* copies in batches */
   int64_t next;        /* monotonic: not before */
@@ -50,14 +51,14 @@ struct queue {
 
   struct loop_watch intake, inject; /* listeners */
   struct channel send, bounce;
-  struct hash holders; /* tenants and uids with open connections (queue_client.h) */
-  uint32_t clients;    /* connections of run/intake */
+  struct hash holders;  /* tenants and uids with open connections (queue_client.h) */
+  uint32_t clients;     /* connections of run/intake */
   int64_t accept_again; /* monotonic: the listeners rest until then; 0: they do not */
-  struct hash trials;  /* by serial: what relay-send tries before it is durable */
-  uint64_t memory;     /* bytes of control/throughmemory that are promised */
-  uint32_t preparing;  /* submissions that the disk thread makes big files of */
+  struct hash trials;   /* by serial: what relay-send tries before it is durable */
+  uint64_t memory;      /* bytes of control/throughmemory that are promised */
+  uint32_t preparing;   /* submissions that the disk thread makes big files of */
   struct submission *waiting_first, *waiting_last; /* for room */
-  struct notice *notices_first, *notices_last; /* DSN jobs; the first is at relay-bounce */
+  struct notice *notices_first, *notices_last;     /* DSN jobs; the first is at relay-bounce */
   bool bounce_busy;
   bool ending; /* relay-send or relay-bounce is gone: write what we have, then exit */
   bool told;   /* E has been sent */

@@ -1,6 +1,7 @@
 #include "queue_floor.h"
 
 #include "clock.h"
+#include "queue_spare.h"
 #include "report.h"
 
 #include <sys/statvfs.h>
@@ -35,7 +36,8 @@ static void run(struct disk_job *job)
   struct floor *f = CONTAINER(job, struct floor, job);
 
   /* Without room for one this fails each second; the floor has stopped intake long before. */
-  store_prepare_spare(&f->queue->store);
+  spare_prepare(&f->queue->store);
+  f->more = spare_fill(&f->queue->store);
 }
 
 void floor_look(struct queue *q)
@@ -53,7 +55,10 @@ static void done(struct disk_job *job)
 {
   struct floor *f = CONTAINER(job, struct floor, job);
 
-  f->busy = false;
+  f->busy = f->more && !f->queue->ending;
+  if (f->busy) {
+    disk_put(&f->queue->disk, job, DISK_BACKGROUND);
+  }
 }
 
 void floor_start(struct queue *q)
@@ -61,9 +66,9 @@ void floor_start(struct queue *q)
   q->floor.queue = q;
   q->floor.job.run = run;
   q->floor.job.done = done;
-  store_prepare_spare(&q->store);
+  spare_prepare(&q->store);
   floor_look(q);
-  q->floor.next = clock_monotonic_ms() + FLOOR_MS;
+  q->floor.next = clock_monotonic_ms(); /* the spare is filled while nobody waits yet */
 }
 
 int floor_run(struct queue *q, int64_t now)

@@ -2,6 +2,7 @@
 
 #include "io.h"
 #include "netstring.h"
+#include "queue_spare.h"
 #include "scan.h"
 
 #include <dirent.h>
@@ -18,11 +19,6 @@
 void store_name(char *out, size_t size, uint32_t number, uint64_t key)
 {
   snprintf(out, size, "%010u-%016llx", number, (unsigned long long)key);
-}
-
-void store_spare_name(char *out, size_t size, uint32_t n)
-{
-  snprintf(out, size, "spare.%u", n);
 }
 
 static int parse_name(const char *name, uint32_t *number, uint64_t *key)
@@ -67,23 +63,6 @@ static int compare(const void *a, const void *b)
   return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static void note_spare(struct store *s, const char *name)
-{
-  uint64_t n;
-
-  if (strncmp(name, "spare.", 6) != 0 || scan_u64(name + 6, strlen(name + 6), UINT32_MAX - 1, &n)) {
-    return;
-  }
-  if (s->spare_next <= n) {
-    s->spare_next = (uint32_t)n + 1;
-  }
-  if (s->spare_count < STORE_SPARES_MAX) {
-    s->spares[s->spare_count++] = (uint32_t)n;
-  } else if (!s->read_only) {
-    unlinkat(s->log, name, 0);
-  }
-}
-
 static int list_segments(struct store *s)
 {
   struct dirent *d;
@@ -105,7 +84,7 @@ static int list_segments(struct store *s)
         return -1;
       }
     } else {
-      note_spare(s, d->d_name);
+      spare_note(s, d->d_name);
     }
   }
   closedir(dir);
@@ -128,8 +107,12 @@ int store_open(struct store *s, const char *queue_dir, uint64_t segment_bytes, b
 {
   int quarantine;
 
-  *s = (struct store){
-    .queue = -1, .log = -1, .big = -1, .segment_bytes = segment_bytes, .read_only = read_only};
+  *s = (struct store){.queue = -1,
+                      .log = -1,
+                      .big = -1,
+                      .segment_bytes = segment_bytes,
+                      .filled = UINT64_MAX,
+                      .read_only = read_only};
   *what = queue_dir;
   s->queue = open(queue_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (s->queue == -1) {
@@ -248,16 +231,14 @@ bool store_content_is_whole(struct store *s, uint32_t number, const struct recor
 
 static int retire(struct store *s, struct store_segment *segment)
 {
-  char name[STORE_NAME_SIZE], spare[STORE_NAME_SIZE];
+  char name[STORE_NAME_SIZE];
 
   store_name(name, sizeof(name), segment->number, segment->key);
   close_segment(s, segment);
   if (!segment->unfit && s->spare_count < STORE_SPARES_MAX) {
-    store_spare_name(spare, sizeof(spare), s->spare_next);
-    if (renameat(s->log, name, s->log, spare) == -1) {
+    if (spare_from(s, name) == -1) {
       return -1;
     }
-    s->spares[s->spare_count++] = s->spare_next++;
   } else if (unlinkat(s->log, name, 0) == -1) {
     return -1;
   }
@@ -280,30 +261,6 @@ int store_drop_last(struct store *s)
     return -1;
   }
   s->count--;
-  return 0;
-}
-
-int store_prepare_spare(struct store *s)
-{
-  char name[STORE_NAME_SIZE];
-  int fd;
-
-  if (s->spare_count > 0) {
-    return 0;
-  }
-  store_spare_name(name, sizeof(name), s->spare_next);
-  fd = openat(s->log, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd == -1) {
-    return -1;
-  }
-  if ((fallocate(fd, 0, 0, (off_t)s->segment_bytes) == -1 && errno != EOPNOTSUPP) ||
-      fsync(fd) == -1) {
-    close(fd);
-    unlinkat(s->log, name, 0);
-    return -1;
-  }
-  close(fd);
-  s->spares[s->spare_count++] = s->spare_next++;
   return 0;
 }
 

@@ -16,8 +16,8 @@
  * written over: a sync of bytes that replace old ones moves no metadata
  * through the filesystem's journal (doc/INTERNALS.md has the figures).
  */
-#define STORE_SPARES_MAX 4
-#define STORE_OPEN_MAX 64 /* segments kept open for reading */
+#define STORE_SPARES_MAX 4 /* queue_spare.h */
+#define STORE_OPEN_MAX 64  /* segments kept open for reading */
 #define STORE_SEGMENT_BYTES (64 << 20)
 
 struct store_segment {
@@ -37,6 +37,8 @@ struct store {
   bool appending; /* the last segment is ours to append to, at offset */
   uint64_t offset;
   uint32_t spares[STORE_SPARES_MAX], spare_count, spare_next;
+  uint32_t filling; /* the spare that is being filled, */
+  uint64_t filled;  /* up to here; UINT64_MAX: none is */
   uint32_t clock, open_count;
   bool read_only;
 };
@@ -82,8 +84,6 @@ enum append_result store_append(struct store *s, struct append *a);
 int store_drop_first(struct store *s);
 /* The newest goes: at start, when nothing valid is in it. */
 int store_drop_last(struct store *s);
-/* Sees to it that one spare is there. 0 or -1. */
-int store_prepare_spare(struct store *s);
 
 /* Copies a damaged range to queue/quarantine/. 0: copied and synced, 1: it is there already, -1. */
 int store_quarantine(struct store *s, uint32_t number, uint64_t from, uint64_t to);
@@ -94,10 +94,9 @@ int store_segment_put(struct buf *b, uint32_t previous, uint64_t previous_end,
 int store_segment_get(const char *data, size_t len, uint64_t *previous, uint64_t *previous_end,
                       uint64_t *next_serial);
 
-/* For queue_append.c: */
+/* For queue_append.c and queue_spare.c: */
 struct store_segment *store_add(struct store *s, uint32_t number, uint64_t key, int fd);
 void store_name(char *out, size_t size, uint32_t number, uint64_t key);
-void store_spare_name(char *out, size_t size, uint32_t n);
 #define STORE_NAME_SIZE 40
 
 #endif
