@@ -195,7 +195,7 @@ def check_policy(test, relay):
 
 def main(test):
     home = test.path("relay")
-    certificates.make(home / "control/tls", "ec", "p256")
+    certificates.self_signed(home / "control/tls", "ec")
     shutil.copy(TOP / "tests/lib/checkpassword", home / "checkpassword")
     (home / "users").write_text(f"{USER}:{PASSWORD}\nslow:slow\nbroken:broken\nkilled:killed\n")
     sink = test.ends(Receiver("127.0.0.1", test.port()))

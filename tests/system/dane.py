@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from certs import Certificate
+from certificates import Certificate
 from relaytest import BUILD, run, run_program, wait_for
 from remote_peer import Remote
 from signedzones import SignedZones

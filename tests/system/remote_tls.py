@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from badmx import CLOSE, HANG  # noqa: E402
-from certs import Certificate  # noqa: E402
+from certificates import Certificate  # noqa: E402
 from remote_peer import Message, Remote  # noqa: E402
 from tlsmx import TlsMX, context  # noqa: E402
 
@@ -42,7 +42,7 @@ def make_certificates():
     leaf = Certificate(DIR, "leaf", root)  # no CA, and signs all the same
     names = [NAME, "also.test.example"]
     c["good"] = Certificate(DIR, "good", middle, names=names)
-    c["rsa"] = Certificate(DIR, "rsa", middle, key="RSA", names=names)
+    c["rsa"] = Certificate(DIR, "rsa", middle, key="rsa", names=names)
     c["wildcard"] = Certificate(DIR, "wildcard", middle, names=["*.test.example"])
     c["wide wildcard"] = Certificate(DIR, "wide", middle, names=["*.example", "*"])
     c["expired"] = Certificate(DIR, "expired", middle, names=names, expired=True)
@@ -51,8 +51,8 @@ def make_certificates():
     c["self-signed"] = Certificate(DIR, "self", names=names)
     c["unknown authority"] = Certificate(DIR, "unknown", other, names=names)
     c["SHA-1"] = Certificate(DIR, "sha1", middle, names=names, digest="sha1")
-    c["RSA-1024"] = Certificate(DIR, "rsa1024", middle, key="RSA-1024", names=names)
-    c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="RSA-PSS", names=names)
+    c["RSA-1024"] = Certificate(DIR, "rsa1024", middle, key="rsa1024", names=names)
+    c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="rsapss", names=names)
     c["nameConstraints"] = Certificate(DIR, "ncleaf", loose, names=names)
     c["critical nameConstraints"] = Certificate(DIR, "ncleaf2", strict, names=names)
     c["long chain"] = Certificate(DIR, "long", middle, names=names)
