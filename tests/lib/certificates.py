@@ -85,6 +85,11 @@ class Certificate:
         return openssl("x509", "-in", self.path, "-noout", "-fingerprint", "-sha256").decode().split("=")[1].strip()
 
 
+def tlsa_text(rdata):
+    """TLSA RDATA as a line of a zone: as RFC 3597 has it, so that it may be anything."""
+    return f"TYPE52 \\# {len(rdata)} {rdata.hex()}"
+
+
 def self_signed(directory, name, *names, key="p256"):
     """A server's certificate that no authority knows, for these names."""
     names = names or ("relay.test",)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from certificates import Certificate
+from certificates import Certificate, tlsa_text
 from relaytest import BUILD, run, run_program, wait_for
 from remote_peer import Remote
 from signedzones import SignedZones
@@ -16,11 +16,6 @@ CONTENT = b"From: a@b.test\r\nSubject: dane\r\n\r\nhello\r\n"
 WRONG = bytes(32)
 
 
-def generic(rdata):
-    """RFC 3597, so that a record may be anything."""
-    return f"TYPE52 \\# {len(rdata)} {rdata.hex()}"
-
-
 def make_zones(test, certs):
     good, root = certs
     ee, ta, nobody = good.tlsa(3, 1, 1), root.tlsa(2, 0, 1), b"\x03\x01\x01" + WRONG
@@ -28,7 +23,7 @@ def make_zones(test, certs):
 
     def host(name, *records, mail=True):
         lines.append(f"mx-{name} A {test.address(next(address))}")
-        lines.extend(f"_25._tcp.mx-{name} {r if isinstance(r, str) else generic(r)}" for r in records)
+        lines.extend(f"_25._tcp.mx-{name} {r if isinstance(r, str) else tlsa_text(r)}" for r in records)
         if mail:
             lines.append(f"{name} MX 10 mx-{name}")
 
@@ -39,12 +34,12 @@ def make_zones(test, certs):
     host("many", ee, good.tlsa(3, 1, 2), good.tlsa(3, 0, 2), good.tlsa(1, 1, 1), nobody)
     host("unusable", good.tlsa(1, 1, 1), good.tlsa(3, 1, 0), b"\x03\x01\x01short", b"\x03\x05\x01" + WRONG)
     host("tlsacname", "CNAME _tlsa")
-    lines.append(f"_tlsa {generic(ee)}")
+    lines.append(f"_tlsa {tlsa_text(ee)}")
     host("cleartext")
-    lines.append(f"_25._tcp.mx-cleartext {generic(ee)}")
+    lines.append(f"_25._tcp.mx-cleartext {tlsa_text(ee)}")
     # Aliases of MX hosts: the records of the end count, else those of the alias.
-    lines += ["alias MX 10 mx-alias", "mx-alias CNAME mx-ee", f"_25._tcp.mx-alias {generic(nobody)}",
-              "alias2 MX 10 mx-alias2", "mx-alias2 CNAME mx-none", f"_25._tcp.mx-alias2 {generic(ee)}",
+    lines += ["alias MX 10 mx-alias", "mx-alias CNAME mx-ee", f"_25._tcp.mx-alias {tlsa_text(nobody)}",
+              "alias2 MX 10 mx-alias2", "mx-alias2 CNAME mx-none", f"_25._tcp.mx-alias2 {tlsa_text(ee)}",
               "outalias MX 10 mx-outalias", "mx-outalias CNAME mx.plain.test."]
     # A delegation whose signatures cannot be right, and one to nobody.
     host("bogus")
@@ -52,11 +47,11 @@ def make_zones(test, certs):
     lines += ["_tcp.mx-bogus NS ns", "_tcp.mx-bogus DS 12345 13 2 " + "ab" * 32, "_tcp.mx-lame NS dead",
               f"dead A {test.address(254)}"]
     lines += ["insecurehost MX 10 mx.plain.test.", "two MX 10 mx-bogus", "two MX 20 mx-ee",
-              f"_2525._tcp.mx-none {generic(nobody)}"]
+              f"_2525._tcp.mx-none {tlsa_text(nobody)}"]
     dns = SignedZones(test.path("dns"), test.address(1), test.address(53))
     dns.zone("dane.test", lines, signed=True)
-    dns.zone("_tcp.mx-bogus.dane.test", [f"_25 {generic(ee)}"])
-    dns.zone("plain.test", [f"mx A {test.address(99)}", f"_25._tcp.mx {generic(nobody)}", "@ MX 10 mx-ee.dane.test.",
+    dns.zone("_tcp.mx-bogus.dane.test", [f"_25 {tlsa_text(ee)}"])
+    dns.zone("plain.test", [f"mx A {test.address(99)}", f"_25._tcp.mx {tlsa_text(nobody)}", "@ MX 10 mx-ee.dane.test.",
                             "own MX 10 mx"])
     dns.zone("broken.test", ["@ MX 10 mx-ee.dane.test."], signed=True)
     # Its zone is served without the signatures that its anchor promises.
