@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import certificates
+from memory import regions
 from peers import Postfix, Receiver, swaks
 from relaytest import BUILD, Client, run, run_program, wait_for
 
@@ -185,19 +186,7 @@ def check_memory(test, relay, keys):
     client.ehlo()
     secrets = [n for key in keys for n in certificates.private_bytes(key)]
     def holds(pid):
-        found = 0
-        with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-            for line in maps:
-                begin, end = (int(x, 16) for x in line.split()[0].split("-"))
-                if "r" not in line.split()[1] or "[v" in line:
-                    continue
-                mem.seek(begin)
-                try:
-                    data = mem.read(end - begin)
-                except OSError:
-                    continue
-                found += sum(s in data or s[::-1] in data for s in secrets)
-        return found
+        return sum(s in data or s[::-1] in data for data in regions(pid) for s in secrets)
     root, server = keyds(relay)
     test.check(holds(server) >= len(secrets) - 1, "relay-keyd's server holds them (but RSA's d)", holds(server))
     test.equal(holds(root), 0, "relay-keyd's first process does not")
