@@ -27,7 +27,7 @@ SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject rel
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
 REMOTE = mxreply body judge offer wire connect starttls tls_client tls_check tls_trust certificate content tell smtp worker dns dns_answer dns_ares dns_config dns_dane \
-	dns_route probe
+	dns_route dns_validation probe
 LOG_PROGRAMS = relay-log relay-trace relay-rate relay-logdb
 LOG = follow session_smtp session_pop3 session_content track logrecord pattern fieldnames outlet writer \
 	log_archive log_dir log_follow log_line log_merge log_print log_service tai64n \

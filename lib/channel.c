@@ -44,6 +44,7 @@ static void datagram_free(struct channel_datagram *d)
   if (d->fd != -1) {
     close(d->fd);
   }
+  explicit_bzero(d->data, d->len);
   free(d);
 }
 
@@ -287,6 +288,7 @@ static bool deliver(struct channel *c, int i)
 
   if (len > 0 && !(flags & (MSG_TRUNC | MSG_CTRUNC))) {
     c->datagram(c, in.data[i], len, fd);
+    explicit_bzero(in.data[i], len);
     return true;
   }
   if (fd != -1) {

@@ -11,6 +11,9 @@
  * takes is sent no later than channel_flush(), in order, several to a system
  * call. When the queue is over its bound the owner must stop reading what
  * causes more (channel_full(), channel_pause()).
+ *
+ * A datagram may hold secrets: the channel's copy is wiped when it is sent or
+ * dropped, a received one when datagram() returns.
  */
 #define CHANNEL_QUEUE_DATAGRAMS 4096
 #define CHANNEL_QUEUE_BYTES (8 << 20)

@@ -124,6 +124,17 @@ static void note_error(struct question *q, const char *name, const char *error)
 
 static void ask_tlsa(struct question *q);
 
+static void validation_known(void)
+{
+  if (asked) {
+    loop.stop = true;
+  } else if (dns_validation() == DNS_VALIDATES_NOT) {
+    report_warning(
+      "resolver: the DNS server does not validate (no AD bit in its answer about the "
+      "root): control/tlspolicy's dane is no more than may, and dane:only has mail wait");
+  }
+}
+
 /* One of the queries is done; after the last one for addresses, or then for TLSA, the route is. */
 static void leg_done(struct question *q)
 {
@@ -133,6 +144,9 @@ static void leg_done(struct question *q)
   if (q->port > 0 && !q->tlsa) {
     ask_tlsa(q);
     return;
+  }
+  if (q->port > 0 && local_servers) {
+    dns_validation_ask(validation_known);
   }
   route_finish(q->route, &rules, &answer);
   finish(q);
@@ -455,4 +469,16 @@ int dns_ask(const struct dns_config *config, const char *domain, bool tlsa,
   asked = out;
   enqueue(&question);
   return loop_run(&loop);
+}
+
+enum dns_validation dns_ask_validation(void)
+{
+  if (local_servers && dns_validation() == DNS_VALIDATION_UNKNOWN) {
+    loop.stop = false;
+    dns_validation_ask(validation_known); /* unless the question has led to that already */
+    if (loop_run(&loop) == -1) {
+      report_warning_errno("unable to find out whether the DNS server validates");
+    }
+  }
+  return dns_validation();
 }

@@ -3,6 +3,7 @@
 
 #include "control.h"
 #include "dns_route.h"
+#include "dns_validation.h"
 
 /*
  * The resolver process: answers relay-send's questions (resolve.h) through
@@ -22,5 +23,8 @@ _Noreturn void dns_run(int channel, const struct dns_config *config);
 /* One question for a person, with TLSA records or not: asks, and waits for the answer. 0 or -1. */
 int dns_ask(const struct dns_config *config, const char *domain, bool tlsa,
             struct resolve_answer *answer);
+
+/* After dns_ask() with TLSA records: does the server that was asked validate? */
+enum dns_validation dns_ask_validation(void);
 
 #endif

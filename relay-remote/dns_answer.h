@@ -11,7 +11,7 @@
 #define DNS_MX_MAX 100 /* records looked at in an answer */
 #define DNS_ADDRESSES_MAX 16
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_MX = 15, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 enum dns_status {
   DNS_FOUND,
@@ -24,7 +24,7 @@ enum dns_status {
 struct dns_answer {
   enum dns_status status;
   uint32_t ttl; /* the smallest of all records used; negative: RFC 2308 5 */
-  bool secure; /* AD: the server says that it has checked the signatures */
+  bool secure;  /* AD: the server says that it has checked the signatures */
   char alias[DNS_NAME_SIZE];
   char owner[DNS_NAME_SIZE]; /* of the records: the name, or the end of its aliases */
   struct dns_mx {

@@ -12,7 +12,7 @@
 #define SOCKETS_MAX 64 /* one UDP and one TCP socket for each server in use */
 #define TRY_MS 2500    /* the first try of a server; later ones wait longer */
 #define TRIES 3
-#define EDNS_BYTES 1232 /* no fragments: DNS flag day 2020 */
+#define EDNS_BYTES 1232   /* no fragments: DNS flag day 2020 */
 #define ALIAS_DEPTH_MAX 8 /* CNAMEs that we must ask for ourselves */
 
 struct query {
@@ -27,6 +27,7 @@ struct query {
 static ares_channel ares;
 static struct loop *the_loop;
 static struct loop_watch watches[SOCKETS_MAX];
+static bool secure_seen;
 
 static void socket_ready(struct loop_watch *watch, uint32_t events)
 {
@@ -120,6 +121,11 @@ bool dns_ares_local(void)
   return local;
 }
 
+bool dns_ares_secure_seen(void)
+{
+  return secure_seen;
+}
+
 int dns_ares_before_wait(void)
 {
   struct timeval tv, *next = ares_timeout(ares, NULL, &tv);
@@ -174,6 +180,7 @@ static void answered(void *arg, int status, int timeouts, unsigned char *packet,
     answer = (struct dns_answer){.status = DNS_FAILED};
     error = ares_strerror(status);
   }
+  secure_seen = secure_seen || answer.secure;
   answer.secure = answer.secure && q->secure;
   if (answer.status == DNS_ALIAS) {
     q->secure = answer.secure;

@@ -13,6 +13,9 @@ int dns_ares_start(struct loop *loop, const char *servers, const char **error);
 /* Are all servers on this host? Only then is what they say about signatures worth anything. */
 bool dns_ares_local(void);
 
+/* Has any answer had the AD bit? */
+bool dns_ares_secure_seen(void);
+
 /* Must be called before every wait of the loop; returns how long that may be, in ms, or -1. */
 int dns_ares_before_wait(void);
 

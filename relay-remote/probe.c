@@ -25,6 +25,7 @@ struct probe {
   const struct dns_config *config;
   const struct tlspolicies *policies;
   const struct resolve_answer *answer;
+  enum dns_validation validation;
 };
 
 static struct session session; /* of the address being asked */
@@ -48,12 +49,25 @@ static const char *status_words(const struct resolve_answer *a)
   return "cannot be looked up now: mail waits, 4.4.3";
 }
 
-static const char *dane_words(enum dane_status status)
+static const char *insecure_words(enum dns_validation validation)
+{
+  switch (validation) {
+  case DNS_VALIDATES:
+    return "not looked at: its MX or address records are not signed";
+  case DNS_VALIDATES_NOT:
+    return "not looked at: the DNS server does not validate";
+  case DNS_VALIDATION_UNKNOWN:
+    break;
+  }
+  return "not looked at: its MX or address records are not signed, or the DNS server does not "
+         "validate";
+}
+
+static const char *dane_words(enum dane_status status, enum dns_validation validation)
 {
   switch (status) {
   case DANE_INSECURE:
-    return "not looked at: its MX or address records are not signed, or the DNS server does not "
-           "validate";
+    return insecure_words(validation);
   case DANE_NONE:
     return "none, proven by DNSSEC";
   case DANE_UNUSABLE:
@@ -76,13 +90,14 @@ static void print_hex(const unsigned char *data, size_t len)
   }
 }
 
-static void print_tlsa(const struct resolve_answer *a, uint32_t host)
+static void print_tlsa(const struct resolve_answer *a, uint32_t host,
+                       enum dns_validation validation)
 {
   struct tlsa_set set;
 
   if (a->hosts[host].dane != DANE_RECORDS ||
       tlsa_decode(a->hosts[host].tlsa, a->hosts[host].tlsa_len, &set) == -1) {
-    printf("    TLSA: %s\n", dane_words(a->hosts[host].dane));
+    printf("    TLSA: %s\n", dane_words(a->hosts[host].dane, validation));
     return;
   }
   for (uint32_t i = 0; i < set.count; i++) {
@@ -202,7 +217,7 @@ static bool probe_address(const struct probe *p, uint32_t i)
     printf("  %s: mail would wait, %s: %s\n", s->host, outcome.status, outcome.reply);
   }
   print_demand(policy, &s->tls[0]);
-  print_tlsa(a, host);
+  print_tlsa(a, host, p->validation);
   if (s->client) {
     print_certificate(&s->client->check);
     print_would_verify(&s->client->check, &s->tls[0]);
@@ -220,7 +235,7 @@ int probe_domain(const char *as_typed, const struct dns_config *config,
 {
   static struct resolve_answer a;
   char domain[256]; /* in lower case, as relay-send has it */
-  const struct probe p = {.domain = domain, .config = config, .policies = policies, .answer = &a};
+  struct probe p = {.domain = domain, .config = config, .policies = policies, .answer = &a};
   uint32_t usable = 0;
 
   snprintf(domain, sizeof(domain), "%s", as_typed);
@@ -242,6 +257,11 @@ int probe_domain(const char *as_typed, const struct dns_config *config,
     printf("  MX %u %s\n", a.hosts[i].preference, a.hosts[i].name);
   }
   printf("  answers are good for %u seconds\n", a.ttl);
+  p.validation = dns_ask_validation();
+  if (policies->dane && p.validation == DNS_VALIDATES_NOT) {
+    printf("  warning: the DNS server does not validate: control/tlspolicy's dane is no more than "
+           "may\n");
+  }
   for (uint32_t i = 0; i < a.address_count; i++) {
     usable += probe_address(&p, i);
   }

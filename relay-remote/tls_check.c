@@ -191,18 +191,20 @@ static unsigned explain(struct tls_check *c, unsigned error)
   return refuse(c, error, "its certificate does not verify: %s", words);
 }
 
-/* Certificates above the leaf that restrict names: BearSSL ignores them unless they are critical.
- */
-static bool constrains_names(const struct tls_check *c, size_t count)
+/* Certificates above the leaf that restrict names: BearSSL ignores them unless they are critical,
+ * and looks at none of an anchor's. */
+static unsigned check_constraints(struct tls_check *c, size_t count)
 {
   struct certificate ca;
 
   for (size_t i = 1; i < count; i++) {
     if (read_certificate(c, i, &ca) == -1 || ca.name_constraints) {
-      return true;
+      return refuse(c, BR_ERR_X509_UNSUPPORTED,
+                    "an authority of its chain has nameConstraints, "
+                    "which are not supported");
     }
   }
-  return false;
+  return 0;
 }
 
 /* One of the demand's names is one of the leaf's. */
@@ -234,12 +236,8 @@ static unsigned check_chain(struct tls_check *c, const br_x509_trust_anchor *anc
   if (error) {
     return explain(c, error);
   }
-  if (constrains_names(c, count)) {
-    return refuse(c, BR_ERR_X509_UNSUPPORTED,
-                  "an authority of its chain has nameConstraints, "
-                  "which are not supported");
-  }
-  return check_names(c);
+  error = check_constraints(c, count);
+  return error ? error : check_names(c);
 }
 
 static unsigned check_authority(struct tls_check *c)
@@ -316,7 +314,13 @@ static unsigned check_dane_ta(struct tls_check *c, const struct tlsa *record)
     }
     data = tls_check_certificate(c, i, &len);
     error = tls_anchor_make(&anchor, data, len);
+    if (error == 0 && !br_x509_decoder_isCA(&anchor.decoder)) {
+      error = BR_ERR_X509_NOT_CA;
+    } else if (error == 0 && is_weak(&anchor.anchor.pkey)) {
+      error = BR_ERR_X509_WEAK_PUBLIC_KEY;
+    }
     error = error ? explain(c, error) : check_chain(c, &anchor.anchor, 1, i);
+    error = error ? error : check_constraints(c, i + 1);
     if (error == 0) {
       return 0;
     }

@@ -17,8 +17,12 @@
  *   dane           RFC 7672 3.1: usage 3 by digest alone; usage 2: validation
  *                  up to the certificate of the chain that matches, then names
  *
- * SHA-1 signatures and RSA keys below 2048 bits fulfil nothing but may and
- * encrypt. So do chains with nameConstraints, which BearSSL does not apply.
+ * RSA keys below 2048 bits fulfil nothing but may and encrypt. Where a chain is
+ * validated, SHA-1 signatures and nameConstraints, which BearSSL does not apply,
+ * fulfil nothing either. An anchor is a name and a key (RFC 5280 6.1.1 d): of
+ * those in control/tlsca nothing else is looked at. The one that a usage 2
+ * record names comes from the MX, so it must be a CA with a strong key and no
+ * nameConstraints; its dates and path length do not count.
  */
 #define TLS_CHAIN_SIZE 32768 /* bytes of certificates */
 #define TLS_CHAIN_MAX 10     /* certificates */

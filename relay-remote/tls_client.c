@@ -40,6 +40,7 @@ uint32_t tls_client_session(const struct tls_client *t, unsigned char out[WORK_T
 
   br_ssl_engine_get_session_parameters(&t->ssl.eng, &p);
   if (t->resumed || p.session_id_len == 0) {
+    tls_wipe(&p, sizeof(p));
     return 0;
   }
   out[0] = (unsigned char)(p.version >> 8);

@@ -15,6 +15,7 @@
 #include "report.h"
 #include "seqpacket.h"
 #include "session.h"
+#include "tls_engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ static int get_open(struct session *s)
 {
   static char data[SEQPACKET_MAX];
   struct netstring_reader r;
+  int result = 0;
   char verb = 0;
   ssize_t n;
 
@@ -58,9 +60,21 @@ static int get_open(struct session *s)
   if (netstring_get_char(&r, &verb) == -1 || verb != 'O' || work_get_open(&r, &s->open) == -1 ||
       get_demands(s, &r) == -1 || netstring_end(&r) == -1) {
     errno = EINVAL;
-    return -1;
+    result = -1;
   }
-  return 0;
+  tls_wipe(data, (size_t)n); /* sessions */
+  return result;
+}
+
+/* Once there is a connection, its engine has what it needs of them. */
+static void wipe_sessions(struct session *s)
+{
+  for (uint32_t i = 0; i < s->open.host_count; i++) {
+    tls_wipe(s->tls[i].session, sizeof(s->tls[i].session));
+    s->tls[i].session_len = 0;
+  }
+  tls_wipe(s->tls_result.session, sizeof(s->tls_result.session));
+  s->tls_result.session_len = 0;
 }
 
 static int tell_connected(struct session *s, int64_t ms)
@@ -70,12 +84,18 @@ static int tell_connected(struct session *s, int64_t ms)
   int result = -1;
 
   session_extensions(s, extensions, sizeof(extensions));
-  if (netstring_put_str(&b, "O") == 0 && netstring_put_str(&b, s->host) == 0 &&
-      netstring_put_u64(&b, (uint64_t)ms) == 0 && netstring_put_str(&b, extensions) == 0 &&
-      netstring_put_u64(&b, s->connected) == 0 && work_put_tls_result(&b, &s->tls_result) == 0) {
+  /* Room for all of it: growing would leave a copy of the session behind. */
+  if (buf_reserve(&b, SEQPACKET_MAX) == 0 && netstring_put_str(&b, "O") == 0 &&
+      netstring_put_str(&b, s->host) == 0 && netstring_put_u64(&b, (uint64_t)ms) == 0 &&
+      netstring_put_str(&b, extensions) == 0 && netstring_put_u64(&b, s->connected) == 0 &&
+      work_put_tls_result(&b, &s->tls_result) == 0) {
     result = wire_tell(&s->wire, &b);
   }
+  if (b.data) {
+    tls_wipe(b.data, b.len);
+  }
   buf_free(&b);
+  wipe_sessions(s);
   return result;
 }
 

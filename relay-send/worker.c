@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define WORKER_REFUSED_MS 500 /* after the master could not fork */
-#define WORKER_ENDING_MAX 16 /* idle ones told to make room at the same time */
-#define WORKER_SPARE_PART 8  /* of all, one part is not for idle connections */
+#define WORKER_ENDING_MAX 16  /* idle ones told to make room at the same time */
+#define WORKER_SPARE_PART 8   /* of all, one part is not for idle connections */
 
 static struct list_node all, idle_all, dirty;
 static struct hash asked; /* by token */
@@ -37,7 +37,6 @@ uint32_t workers_count(void)
 {
   return count;
 }
-
 
 static void leave_idle(struct worker *w)
 {
@@ -277,11 +276,15 @@ static void closed(struct channel *c)
 
 static void send_open(struct worker *w)
 {
-  struct buf b = BUF_INIT(SEQPACKET_MAX);
+  static struct buf b = {.max = SEQPACKET_MAX}; /* never grown: that would leave copies behind */
 
+  if (buf_reserve(&b, SEQPACKET_MAX) == -1) {
+    memory_out();
+  }
   worker_put_open(w, &b);
   send_to(w, &b, -1);
-  buf_free(&b);
+  explicit_bzero(b.data, b.len); /* TLS sessions */
+  buf_reset(&b);
 }
 
 void worker_arrived(uint64_t token, pid_t pid, int fd)

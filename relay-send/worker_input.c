@@ -9,9 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int greeted(struct worker *w, struct netstring_reader *r)
+static int connected(struct worker *w, struct netstring_reader *r, struct work_tls_result *tls)
 {
-  struct work_tls_result tls;
   uint64_t ms = 0, which = 0;
   char extensions[1024];
 
@@ -19,7 +18,7 @@ static int greeted(struct worker *w, struct netstring_reader *r)
   netstring_get_u64(r, INT64_MAX, &ms);
   netstring_get_str(r, extensions, sizeof extensions);
   netstring_get_u64(r, WORK_HOSTS_MAX - 1, &which);
-  work_get_tls_result(r, &tls);
+  work_get_tls_result(r, tls);
   if (netstring_end(r) == -1 || !w->hosts || which >= w->hosts->host_count ||
       (w->state != WORKER_CONNECTING && w->state != WORKER_ENDING)) {
     return -1;
@@ -34,15 +33,25 @@ static int greeted(struct worker *w, struct netstring_reader *r)
   w->at = w->hosts->hosts[which];
   w->rank = w->ranks[which];
   w->tls = w->demands[which];
-  tls_memory_learn(w->tls, &w->at, &tls);
+  tls_memory_learn(w->tls, &w->at, tls);
   free(w->hosts);
   w->hosts = NULL;
-  loglines_printf(&sched.log, '=', "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u "
+  loglines_printf(&sched.log, '=',
+                  "connect site=%s host=%s worker=%lld ms=%llu window=%u open=%u "
                   "tls=%s",
                   w->lane->site->name, w->host, (long long)w->pid, (unsigned long long)ms,
-                  w->lane->window.limit, w->lane->open, tls.facts);
+                  w->lane->window.limit, w->lane->open, tls->facts);
   lane_greeted(w->lane);
   return 0;
+}
+
+static int greeted(struct worker *w, struct netstring_reader *r)
+{
+  struct work_tls_result tls;
+  int result = connected(w, r, &tls);
+
+  explicit_bzero(&tls, sizeof tls); /* its session */
+  return result;
 }
 
 static int no_session(struct worker *w, struct netstring_reader *r)

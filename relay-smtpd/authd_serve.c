@@ -216,7 +216,6 @@ static void datagram(struct channel *c, const char *data, size_t len, int passed
     t->stage = t->client ? WAITING : ENDED;
     t->until = a.now + AUTHD_WAIT_MS;
   }
-  tls_wipe((char *)(uintptr_t)data, len);
 }
 
 static void closed(struct channel *c)

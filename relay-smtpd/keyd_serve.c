@@ -178,7 +178,6 @@ static void datagram(struct channel *c, const char *data, size_t len, int passed
     act(p, &q);
   }
   tls_wipe(&q, sizeof q);
-  tls_wipe((char *)(uintptr_t)data, len);
 }
 
 static void closed(struct channel *c)

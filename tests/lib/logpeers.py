@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from certificates import self_signed
+
 LIB = Path(__file__).resolve().parent
 DOVECOT = """
 base_dir = {dir}/run
@@ -16,7 +18,7 @@ auth_mechanisms = plain login cram-md5 apop
 disable_plaintext_auth = no
 ssl = yes
 ssl_cert = <{dir}/cert.pem
-ssl_key = <{dir}/key.pem
+ssl_key = <{dir}/cert.key
 mail_location = maildir:{dir}/mail
 first_valid_uid = 1
 default_vsz_limit = 256M
@@ -64,9 +66,7 @@ class Dovecot:
         for number, message in enumerate(messages):
             (directory / "mail/new" / f"{1000000000 + number}.{number}.test").write_bytes(message)
         subprocess.run(["chown", "-R", "nobody:nogroup", directory / "mail"], check=True)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/CN=pop3.test", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"],
-                       check=True, stderr=subprocess.DEVNULL)
+        self_signed(directory, "cert", "pop3.test")
         self.port = port
         self.config = directory / "dovecot.conf"
         self.config.write_text(DOVECOT.format(dir=directory, address=address, port=port))

@@ -199,17 +199,22 @@ class Tinydns:
 class Postfix:
     """A real Postfix of its own (tests/lib/postfix-instance)."""
 
-    def __init__(self, directory, address, port, *settings):
+    def __init__(self, directory, address, port, *settings, resolver=None):
+        """resolver: a DNS server that it asks instead of the system's, its own /etc/resolv.conf."""
         self.directory, self.host, self.port = directory, address, port
-        self._instance("up", directory, address, port, *settings)
+        self._instance("up", directory, address, port, *settings, resolver=resolver)
         wait_for(lambda: run_program(TOP / "tests/lib/banner", address, port, check=False).returncode == 0,
                  f"Postfix greets on {address}:{port}: {self.log()[-2000:]}")
 
-    @staticmethod
-    def _instance(*words):
+    def _instance(self, *words, resolver=None):
+        command = [TOP / "tests/lib/postfix-instance", *map(str, words)]
+        if resolver:
+            path = self.directory / "resolv.conf"
+            path.write_text(f"nameserver {resolver}\n")
+            command = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', path, *command]
         # Its daemons keep stdout and stderr, so these must not be pipes that somebody waits for.
-        done = subprocess.run([TOP / "tests/lib/postfix-instance", *map(str, words)], check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
         if done.returncode:
             raise Failed(f"postfix-instance {' '.join(map(str, words))}: status {done.returncode}")
 
@@ -219,6 +224,26 @@ class Postfix:
 
     def stop(self):
         self._instance("down", self.directory)
+
+
+class PostfixMX(Postfix):
+    """A Postfix with TLS that takes mail for all domains into one maildir."""
+
+    def __init__(self, directory, address, port, name, certificate, *settings):
+        """certificate: what is in the files of key and chain."""
+        chain = directory / "tls.pem"
+        chain.write_text(certificate)
+        super().__init__(
+            directory, address, port, f"myhostname={name}", f"smtpd_tls_chain_files={chain}",
+            "smtpd_tls_security_level=may", "smtpd_tls_loglevel=1", "smtpd_tls_received_header=yes",
+            "smtpd_tls_session_cache_database=btree:${data_directory}/smtpd_scache",
+            "virtual_mailbox_domains=static:all", f"virtual_mailbox_base={directory}/mail",
+            "virtual_mailbox_maps=static:all/", "virtual_uid_maps=static:65534", "virtual_gid_maps=static:65534",
+            *settings)
+
+    def delivered(self):
+        """What it has delivered, oldest first."""
+        return [p.read_text() for p in sorted((self.directory / "mail/all/new").glob("*"))]
 
 
 def swaks(server, *words):

@@ -76,6 +76,40 @@ def check_mechanisms(test, relay, sink):
     test.check(f"auth result=yes user={USER}" in relay.log("authd"), "relay-authd's log")
 
 
+def check_cram(test, relay, sink):
+    """swaks knows a wrong password from the right one, whichever order the password program wants."""
+    wrong = "Geheim-Wort-8"
+    for n, (order, password) in enumerate((("challenge", wrong), ("response", wrong), ("response", PASSWORD))):
+        if order != (relay.directory / "control/authcram").read_text().strip():
+            restart_authd(relay, order)
+        good, source, count = password == PASSWORD, test.address(70 + n), len(sink.messages)
+        done = swaks(relay, "--local-interface", source, "--tls", "--auth", "CRAM-MD5", "--auth-user", USER,
+                     "--auth-password", password, "--from", "a@b.test", "--to", "c@d.test")
+        test.equal(done.returncode, 0 if good else 28, f"authcram {order}: swaks with {password}")
+        test.check(re.search(rf"^<[~*]+ +{235 if good else 535} ", done.stdout, re.MULTILINE),
+                   f"it hears {235 if good else 535}", done.stdout[-1500:])
+        wait_for(lambda source=source, result="yes" if good else "no": re.search(
+            rf"auth result={result} user={USER} client={source} .*method=cram-md5", relay.log("authd")),
+            f"relay-authd's log has it: {relay.log('authd')[-500:]}")
+        if good:
+            sink.wait(count + 1)
+        else:
+            test.equal(len(sink.messages), count, "and sends nothing")
+
+
+def restart_authd(relay, order):
+    old = relay.pids("relay-authd")
+    relay.control("authcram", order)
+    relay.control("checkpassword", check_command(relay.directory, order))
+    relay.svc("-t", "authd")
+    wait_for(lambda: set(relay.pids("relay-authd")) - set(old), "relay-authd has started again")
+
+
+def check_command(home, order):
+    words = f"{home}/checkpassword {home}/users true"
+    return f"/usr/bin/env CRAM=response {words}" if order == "response" else words
+
+
 def check_refusals(test, relay):
     client = secured(relay)
     for line, code, what in (
@@ -195,14 +229,15 @@ def check_policy(test, relay):
 
 def main(test):
     home = test.path("relay")
-    certificates.make(home / "control/tls", "ec", "p256")
+    certificates.self_signed(home / "control/tls", "ec")
     shutil.copy(TOP / "tests/lib/checkpassword", home / "checkpassword")
     (home / "users").write_text(f"{USER}:{PASSWORD}\nslow:slow\nbroken:broken\nkilled:killed\n")
     sink = test.ends(Receiver("127.0.0.1", test.port()))
     relay = test.relay(routes=[f":127.0.0.1:{sink.port}"], rules="127.:allow\n:deny\n", control={
         "servercert": "tls/ec.pem tls/ec.key", "authcram": "challenge",
-        "checkpassword": f"{home}/checkpassword {home}/users true"})
+        "checkpassword": check_command(home, "challenge")})
     check_mechanisms(test, relay, sink)
+    check_cram(test, relay, sink)
     check_refusals(test, relay)
     check_slowed(test, relay)
     check_authd_ends(test, relay)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from certs import Certificate
+from certificates import Certificate, tlsa_text
 from relaytest import BUILD, run, run_program, wait_for
 from remote_peer import Remote
 from signedzones import SignedZones
@@ -16,11 +16,6 @@ CONTENT = b"From: a@b.test\r\nSubject: dane\r\n\r\nhello\r\n"
 WRONG = bytes(32)
 
 
-def generic(rdata):
-    """RFC 3597, so that a record may be anything."""
-    return f"TYPE52 \\# {len(rdata)} {rdata.hex()}"
-
-
 def make_zones(test, certs):
     good, root = certs
     ee, ta, nobody = good.tlsa(3, 1, 1), root.tlsa(2, 0, 1), b"\x03\x01\x01" + WRONG
@@ -28,7 +23,7 @@ def make_zones(test, certs):
 
     def host(name, *records, mail=True):
         lines.append(f"mx-{name} A {test.address(next(address))}")
-        lines.extend(f"_25._tcp.mx-{name} {r if isinstance(r, str) else generic(r)}" for r in records)
+        lines.extend(f"_25._tcp.mx-{name} {r if isinstance(r, str) else tlsa_text(r)}" for r in records)
         if mail:
             lines.append(f"{name} MX 10 mx-{name}")
 
@@ -39,12 +34,12 @@ def make_zones(test, certs):
     host("many", ee, good.tlsa(3, 1, 2), good.tlsa(3, 0, 2), good.tlsa(1, 1, 1), nobody)
     host("unusable", good.tlsa(1, 1, 1), good.tlsa(3, 1, 0), b"\x03\x01\x01short", b"\x03\x05\x01" + WRONG)
     host("tlsacname", "CNAME _tlsa")
-    lines.append(f"_tlsa {generic(ee)}")
+    lines.append(f"_tlsa {tlsa_text(ee)}")
     host("cleartext")
-    lines.append(f"_25._tcp.mx-cleartext {generic(ee)}")
+    lines.append(f"_25._tcp.mx-cleartext {tlsa_text(ee)}")
     # Aliases of MX hosts: the records of the end count, else those of the alias.
-    lines += ["alias MX 10 mx-alias", "mx-alias CNAME mx-ee", f"_25._tcp.mx-alias {generic(nobody)}",
-              "alias2 MX 10 mx-alias2", "mx-alias2 CNAME mx-none", f"_25._tcp.mx-alias2 {generic(ee)}",
+    lines += ["alias MX 10 mx-alias", "mx-alias CNAME mx-ee", f"_25._tcp.mx-alias {tlsa_text(nobody)}",
+              "alias2 MX 10 mx-alias2", "mx-alias2 CNAME mx-none", f"_25._tcp.mx-alias2 {tlsa_text(ee)}",
               "outalias MX 10 mx-outalias", "mx-outalias CNAME mx.plain.test."]
     # A delegation whose signatures cannot be right, and one to nobody.
     host("bogus")
@@ -52,15 +47,16 @@ def make_zones(test, certs):
     lines += ["_tcp.mx-bogus NS ns", "_tcp.mx-bogus DS 12345 13 2 " + "ab" * 32, "_tcp.mx-lame NS dead",
               f"dead A {test.address(254)}"]
     lines += ["insecurehost MX 10 mx.plain.test.", "two MX 10 mx-bogus", "two MX 20 mx-ee",
-              f"_2525._tcp.mx-none {generic(nobody)}"]
-    dns = SignedZones(test.path("dns"), test.address(1), test.address(53))
+              f"_2525._tcp.mx-none {tlsa_text(nobody)}"]
+    dns = SignedZones(test.path("dns"), test.address(1), test.address(53), test.address(54))
     dns.zone("dane.test", lines, signed=True)
-    dns.zone("_tcp.mx-bogus.dane.test", [f"_25 {generic(ee)}"])
-    dns.zone("plain.test", [f"mx A {test.address(99)}", f"_25._tcp.mx {generic(nobody)}", "@ MX 10 mx-ee.dane.test.",
+    dns.zone("_tcp.mx-bogus.dane.test", [f"_25 {tlsa_text(ee)}"])
+    dns.zone("plain.test", [f"mx A {test.address(99)}", f"_25._tcp.mx {tlsa_text(nobody)}", "@ MX 10 mx-ee.dane.test.",
                             "own MX 10 mx"])
     dns.zone("broken.test", ["@ MX 10 mx-ee.dane.test."], signed=True)
+    dns.zone("", ["test NS ns.dane.test."], signed=True)
     # Its zone is served without the signatures that its anchor promises.
-    dns.zones[-1] = ("broken.test", dns.directory / "broken.test.zone")
+    dns.zones[-2] = ("broken.test", dns.directory / "broken.test.zone")
     return test.ends(dns).start()
 
 
@@ -91,6 +87,23 @@ def check_resolver(test, dns, certs):
                                                            "mxlocal": f"{test.net}.0/24\n"})
     test.equal(far.ask("ee.dane.test", "M")["dane"][0][0], "l", "a server that is not on this host is not believed")
     far.stop()
+
+
+def check_validation(test, dns, certs):
+    """A resolver that does not validate is told from names that are not signed, once."""
+    words = "warning: resolver: the DNS server does not validate"
+    for server, wanted in ((dns.resolver, 0), (dns.careless, 1)):
+        remote = Remote(str(BUILD / "bin/relay-remote"), control={"resolver": f"{server}\n", "mxlocal": f"{test.net}.0/24\n"})
+        test.equal(remote.ask("own.plain.test", "m")["dane"][0][0], "-", "TLSA records are not wanted: none is looked up")
+        test.check(words not in remote.log(), "and the log has no warning", remote.log())
+        for _ in range(3):
+            test.equal(remote.ask("own.plain.test", "M")["dane"][0][0], "i", "a name that is not signed proves nothing")
+        if wanted:
+            wait_for(lambda r=remote: words in r.log(), "a resolver that does not validate: the log says so")
+        status, _, records = remote.ask("ee.dane.test", "M")["dane"][0]
+        test.equal((status, records), ("i", b"") if wanted else ("r", certs[0].tlsa(3, 1, 1)), "one that is")
+        test.equal(remote.log().count(words), wanted, f"{server}: warnings")
+        remote.stop()
 
 
 def split(records):
@@ -141,10 +154,26 @@ def check_person(test, relay):
     done = says("EE.Dane.test")
     for words in ("dane", "TLSv1.2", "verify=dane-ee", "3 1 1"):
         test.check(words in done.stdout, f"--check says {words}", done.stdout)
+    test.check("validate" not in done.stdout, "and nothing about a resolver that validates", done.stdout)
     test.equal(done.returncode, 0, "--check of a good domain")
+    done = says("own.plain.test")
+    test.check("TLSA: not looked at: its MX or address records are not signed\n" in done.stdout,
+               "--check of an unsigned domain", done.stdout)
     done = says("wrong.dane.test")
     test.check("none of its 1 usable" in done.stdout and done.returncode == 111, "--check of one whose mail waits",
                f"{done.returncode} {done.stdout}")
+
+
+def check_careless(test, dns):
+    directory = test.path("careless")
+    (directory / "control").mkdir()
+    for name, text in (("me", "relay.test"), ("tlspolicy", ":dane"), ("mxlocal", f"{test.net}.0/24"),
+                       ("resolver", dns.careless)):
+        (directory / "control" / name).write_text(f"{text}\n")
+    done = run_program(BUILD / "bin/relay-remote", "-d", directory, "--check", "ee.dane.test", check=False)
+    for words in ("warning: the DNS server does not validate", "TLSA: not looked at: the DNS server does not validate",
+                  "dane (control/tlspolicy, \":\"), so may"):
+        test.check(words in done.stdout, f"--check with such a resolver says {words}", done.stdout)
 
 
 def main(test):
@@ -152,7 +181,9 @@ def main(test):
     good = Certificate(test.path("certs"), "good", root, names=["mx-ta.dane.test", "other.test"])
     dns = make_zones(test, (good, root))
     check_resolver(test, dns, (good, root))
+    check_validation(test, dns, (good, root))
     check_relay(test, dns, (good, root))
+    check_careless(test, dns)
 
 
 run(main, root=True, tools=["unbound", "nsd", "ldns-signzone", "ldns-keygen", "drill"])

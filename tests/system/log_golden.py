@@ -269,7 +269,7 @@ def main(test):
     instance = [TOP / "tests/lib/postfix-instance"]
     run_program(*instance, "up", test.path("postfix"), "127.0.0.1", smtp, "smtpd_sasl_auth_enable=yes",
                 "smtpd_sasl_type=dovecot", f"smtpd_sasl_path={dovecot.directory}/auth", "smtpd_tls_security_level=may",
-                f"smtpd_tls_cert_file={dovecot.directory}/cert.pem", f"smtpd_tls_key_file={dovecot.directory}/key.pem",
+                f"smtpd_tls_cert_file={dovecot.directory}/cert.pem", f"smtpd_tls_key_file={dovecot.directory}/cert.key",
                 f"relayhost=[{mx.host}]:{mx.port}", "smtp_sasl_auth_enable=no")
     test.stack.callback(run_program, *instance, "down", test.path("postfix"), check=False)
     pump = TOP / "tests/lib/pump"

@@ -177,7 +177,7 @@ def check_inherited(test, relay):
 
 def main(test):
     slow = BadMX({"dot": HANG})
-    certificates.make(test.path("relay") / "control/tls", "ec", "p256")
+    certificates.self_signed(test.path("relay") / "control/tls", "ec")
     relay = test.relay(routes=[f":127.0.0.1:{slow.port}"],
                        control={"servercert": "tls/ec.pem tls/ec.key", "checkpassword": "/bin/false true"})
     relay.send("a@b.test", ["c@d.test"], b"Subject: x\r\n\r\nbody\r\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from badmx import CLOSE, HANG  # noqa: E402
-from certs import Certificate  # noqa: E402
+from certificates import Certificate  # noqa: E402
 from remote_peer import Message, Remote  # noqa: E402
 from tlsmx import TlsMX, context  # noqa: E402
 
@@ -39,10 +39,11 @@ def make_certificates():
     c["middle"] = middle = Certificate(DIR, "middle", root, ca=True)
     loose, strict = (Certificate(DIR, n, root, ca=True, extra=nc(w))
                      for n, w in (("nc", ""), ("nc-critical", "critical,")))
+    weak = Certificate(DIR, "weakca", root, key="rsa1024", ca=True)
     leaf = Certificate(DIR, "leaf", root)  # no CA, and signs all the same
     names = [NAME, "also.test.example"]
     c["good"] = Certificate(DIR, "good", middle, names=names)
-    c["rsa"] = Certificate(DIR, "rsa", middle, key="RSA", names=names)
+    c["rsa"] = Certificate(DIR, "rsa", middle, key="rsa", names=names)
     c["wildcard"] = Certificate(DIR, "wildcard", middle, names=["*.test.example"])
     c["wide wildcard"] = Certificate(DIR, "wide", middle, names=["*.example", "*"])
     c["expired"] = Certificate(DIR, "expired", middle, names=names, expired=True)
@@ -51,13 +52,14 @@ def make_certificates():
     c["self-signed"] = Certificate(DIR, "self", names=names)
     c["unknown authority"] = Certificate(DIR, "unknown", other, names=names)
     c["SHA-1"] = Certificate(DIR, "sha1", middle, names=names, digest="sha1")
-    c["RSA-1024"] = Certificate(DIR, "rsa1024", middle, key="RSA-1024", names=names)
-    c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="RSA-PSS", names=names)
+    c["RSA-1024"] = Certificate(DIR, "rsa1024", middle, key="rsa1024", names=names)
+    c["RSA-PSS"] = Certificate(DIR, "pss", middle, key="rsapss", names=names)
     c["nameConstraints"] = Certificate(DIR, "ncleaf", loose, names=names)
     c["critical nameConstraints"] = Certificate(DIR, "ncleaf2", strict, names=names)
     c["long chain"] = Certificate(DIR, "long", middle, names=names)
     with open(c["long chain"].full, "a") as full:
         full.write(root.path.read_text() * 9)
+    c["weak authority"] = Certificate(DIR, "byweak", weak, names=names)
     c["signed by a leaf"] = Certificate(DIR, "byleaf", leaf, names=names)
     return c
 
@@ -80,7 +82,8 @@ def demand(kind, cert, certs, name=NAME):
         "fingerprint": ("f", name, "", "", bytes(32) + hashlib.sha256(cert.der).digest(), ""),
         "key": ("f", name, "", "", hashlib.sha256(cert.public_key).digest(), ""),
         "dane-ee": ("d", name, name, "", cert.tlsa(3, 1, 1), ""),
-        "dane-ta": ("d", name, name, "", root.tlsa(2, 0, 1), "")}[kind]
+        "dane-ta": ("d", name, name, "", root.tlsa(2, 0, 1), ""),
+        "dane-ta of its issuer": ("d", name, name, "", (cert.issuer or cert).tlsa(2, 1, 1), "")}[kind]
 
 
 # certificate: over TLS (t), in clear text (c) or deferred (x), in the order of DEMANDS; words of verify's x
@@ -97,8 +100,13 @@ CERTIFICATES = {
     "nameConstraints": ("cttxtttx", "nameConstraints"),
     "critical nameConstraints": ("cttxtttx", "critical extension"),
     "long chain": ("ccxxxxxx", "more than 10 certificates"),
-    "signed by a leaf": ("cttxtttx", "no CA"),
+    "signed by a leaf": ("cttxtttx", "no CA"), "weak authority": ("cttxtttx", "less than 2048 bits"),
 }
+
+# The authority that a DANE-TA record names is what is wrong.
+ISSUERS = {"good": ("t", ""), "nameConstraints": ("x", "nameConstraints"),
+           "critical nameConstraints": ("x", "nameConstraints"), "signed by a leaf": ("x", "no CA"),
+           "weak authority": ("x", "less than 2048 bits")}
 
 # behaviour: script, offered, words of the reason; clear text under none and may, deferred under all else
 BROKEN = {
@@ -164,11 +172,8 @@ def check(remote, mx, kind, demanded, wanted, words, name):
 
 
 def run_certificate(remote, certs, of, name, kind, wanted, words):
-    cert = certs[name]
     mx = TlsMX({}, of(name))
-    # Which words verify says, the others need not say.
-    check(remote, mx, kind, demand(kind, cert, certs), wanted, words if kind == "verify" else "",
-          f"certificate {name}")
+    check(remote, mx, kind, demand(kind, certs[name], certs), wanted, words, f"certificate {name}")
     if wanted == "t" and mx.sni != [NAME]:
         wrong(name, f"SNI {mx.sni}")
     mx.close()
@@ -309,9 +314,13 @@ def main():
     certs = make_certificates()
     remote = Remote(PROGRAM, control={"tlsca": certs["root"].path.read_text()})
     special, of = contexts(certs)
-    jobs = [(run_certificate, remote, certs, of, name, kind, wanted, words)
+    # Which words verify says, the others need not say.
+    jobs = [(run_certificate, remote, certs, of, name, kind, wanted, words if kind == "verify" else "")
             for name, (verdicts, words) in CERTIFICATES.items() for kind, wanted in zip(DEMANDS, verdicts)]
-    jobs += [(run_broken, remote, certs, special, of, name, kind) for name in BROKEN for kind in DEMANDS if kind not in ("key", "dane-ta")]
+    jobs += [(run_certificate, remote, certs, of, name, "dane-ta of its issuer", *wanted)
+             for name, wanted in ISSUERS.items()]
+    jobs += [(run_broken, remote, certs, special, of, name, kind)
+             for name in BROKEN for kind in DEMANDS if kind not in ("key", "dane-ta")]
     run_all(jobs)
     for f in (resumption, randomness, fallbacks, content, ends):
         f(remote, certs, of)

@@ -6,36 +6,19 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from certs import Certificate
-from peers import Postfix
+from certificates import Certificate
+from peers import PostfixMX
 from relaytest import run, wait_for
 
 CONTENT = b"From: a@b.test\r\nSubject: tls\r\n\r\nhello\r\n"
 MX = "mx.dest.test"
 
 
-def postfix(test, name, cert, *settings):
-    directory = test.path(name)
-    chain = directory / "tls.pem"
-    chain.write_text(cert.key.read_text() + cert.chain.read_text())
-    return test.ends(Postfix(
-        directory, "127.0.0.1", test.port(), f"myhostname={MX}", f"smtpd_tls_chain_files={chain}",
-        "smtpd_tls_security_level=may", "smtpd_tls_loglevel=1", "smtpd_tls_received_header=yes",
-        "smtpd_tls_session_cache_database=btree:${data_directory}/smtpd_scache",
-        "virtual_mailbox_domains=static:all", f"virtual_mailbox_base={directory}/mail",
-        "virtual_mailbox_maps=static:all/", "virtual_uid_maps=static:65534", "virtual_gid_maps=static:65534",
-        *settings))
-
-
-def arrived(mx):
-    return [p.read_text() for p in sorted((mx.directory / "mail/all/new").glob("*"))]
-
-
 def check_policies(test, relay, mx):
     for n, domain in enumerate(("may", "enc", "ca", "pin"), 1):
         relay.send("s@back.test", f"u@{domain}.test", CONTENT)
-        wait_for(lambda n=n: len(arrived(mx)) == n, f"mail to {domain}.test arrives: {relay.log()[-1500:]}")
-    for text in arrived(mx):
+        wait_for(lambda n=n: len(mx.delivered()) == n, f"mail to {domain}.test arrives: {relay.log()[-1500:]}")
+    for text in mx.delivered():
         test.check(re.search(r"using TLSv1\.2 with cipher ECDHE-ECDSA-AES", text), "Postfix's Received line has TLS", text)
     log = relay.log()
     for words in (r"= connect .*tls=TLSv1\.2,ECDHE-ECDSA-AES[^ ]*,(x25519|secp256r1) resumed=0 verify=none",
@@ -48,7 +31,7 @@ def check_resumption(test, relay, mx):
     """One more message to the verified domain when its connection is gone."""
     wait_for(lambda: relay.log().count("< 221 ") >= 4, "the first connections end", 20)
     relay.send("s@back.test", "u@ca.test", CONTENT)
-    wait_for(lambda: len(arrived(mx)) == 5, "one more arrives")
+    wait_for(lambda: len(mx.delivered()) == 5, "one more arrives")
     test.check(re.search(r"resumed=1 verify=ca policy=verify", relay.log()), "its session is resumed, still as verified",
                relay.log()[-2000:])
 
@@ -61,13 +44,13 @@ def check_failures(test, relay, new):
         test.check(words in row["last"], f"why has {words!r}", row)
     test.check("kind=tls" in relay.log(), "the log has it as a trouble of the domain")
     relay.send("s@back.test", "u@new-may.test", CONTENT)
-    wait_for(lambda: arrived(new), "where it may, the same MX gets mail in clear text")
-    test.check("using TLS" not in arrived(new)[0], "indeed in clear text")
+    wait_for(new.delivered, "where it may, the same MX gets mail in clear text")
+    test.check("using TLS" not in new.delivered()[0], "indeed in clear text")
     test.check(re.search(r"= tls host=\S+ tls=none policy=may reason=\".*protocol version", relay.log()),
                "and the log says why", relay.log()[-2000:])
     before = new.log().count("TLS library problem")
     relay.send("s@back.test", "u@new-may2.test", CONTENT)
-    wait_for(lambda: len(arrived(new)) == 2, "the next one, too")
+    wait_for(lambda: len(new.delivered()) == 2, "the next one, too")
     test.equal(new.log().count("TLS library problem"), before, "without trying TLS again")
     ident = relay.send("s@back.test", "u@wrong.test", CONTENT)
     row = relay.wait_tried(ident)[0]
@@ -77,8 +60,10 @@ def check_failures(test, relay, new):
 def main(test):
     root = Certificate(test.path("certs"), "root", ca=True)
     good = Certificate(test.path("certs"), "good", root, names=[MX])
-    mx = postfix(test, "mx", good)
-    new = postfix(test, "new", good, "smtpd_tls_protocols=>=TLSv1.3", "smtpd_tls_mandatory_protocols=>=TLSv1.3")
+    chain = good.key.read_text() + good.chain.read_text()
+    mx = test.ends(PostfixMX(test.path("mx"), "127.0.0.1", test.port(), MX, chain))
+    new = test.ends(PostfixMX(test.path("new"), "127.0.0.1", test.port(), MX, chain, "smtpd_tls_protocols=>=TLSv1.3",
+                              "smtpd_tls_mandatory_protocols=>=TLSv1.3"))
     pin = good.fingerprint()
     routes = [f"{d}.test:127.0.0.1:{mx.port}" for d in ("may", "enc", "ca", "pin", "wrong")]
     routes += [f"{d}.test:127.0.0.1:{new.port}" for d in ("new-enc", "new-may", "new-may2")]

@@ -50,8 +50,8 @@ def check_testssl(test, relay):
 
 def main(test):
     tls = test.path("relay") / "control/tls"
-    certificates.make(tls, "ec", "p256")
-    certificates.make(tls, "rsa", "rsa")
+    certificates.self_signed(tls, "ec")
+    certificates.self_signed(tls, "rsa", key="rsa")
     relay = test.relay(control={"servercert": "tls/ec.pem tls/ec.key\ntls/rsa.pem tls/rsa.key"})
     check_sslscan(test, relay)
     check_testssl(test, relay)
