@@ -24,10 +24,12 @@ def disk_bytes(path):
     return int(stat[6]) * 512
 
 
-def settled_disk_bytes(path):
-    """The same once what was begun before has reached the disk: on a device of its own."""
+def settled_disk_bytes(path, seconds=30):
+    """The same once what was begun before has reached the disk; on a device that others use, too,
+    it may go on, and is waited for no longer than that."""
     written, before = disk_bytes(path), -1
-    while written != before:
+    end = time.monotonic() + seconds
+    while written != before and time.monotonic() < end:
         time.sleep(1)
         written, before = disk_bytes(path), written
     return written
