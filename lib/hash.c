@@ -192,6 +192,24 @@ int hash_insert(struct hash *h, void *item)
   return 0;
 }
 
+int hash_insert_new(struct hash *h, void *item)
+{
+  size_t len, i;
+  const void *key;
+
+  if (h->count >= h->cap / 4 * 3 && grow(h) < 0) {
+    return -1;
+  }
+  key = h->key(item, &len);
+  i = probe(h, key, len);
+  if (h->slots[i]) {
+    return 0;
+  }
+  h->slots[i] = item;
+  h->count++;
+  return 1;
+}
+
 void *hash_remove(struct hash *h, const void *key, size_t len)
 {
   if (h->count == 0) {

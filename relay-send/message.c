@@ -126,10 +126,11 @@ struct message *message_make(const struct dispatch_message *from, const struct d
   m->tenant = tenant_get(from->tenant);
   m->tenant->recipients += m->live;
   /* An id that is in use twice (a queue restored by hand): the first one keeps the index. */
-  m->indexed = !hash_find(&by_id, m->id, sizeof m->id);
-  if (m->indexed && hash_insert(&by_id, m) == -1) {
+  int inserted = hash_insert_new(&by_id, m);
+  if (inserted == -1) {
     memory_out();
   }
+  m->indexed = inserted == 1;
   list_append(&messages, &m->all);
   sched.messages++;
   return m;

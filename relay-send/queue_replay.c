@@ -33,6 +33,7 @@ struct replay {
   struct replay_counts *counts;
   struct store_segment *segment;
   struct window window;
+  uint64_t unseen; /* this serial and those after it were in no record before */
 };
 
 /* len bytes at offset, or NULL: beyond the end of the file, unreadable, no memory. */
@@ -121,6 +122,12 @@ static int apply_states(struct index_message *m, const char *data, size_t len, u
   return netstring_end(&r);
 }
 
+/* The message of a record's serial. Most records are a new message's, and cost no look. */
+static struct index_message *find_seen(const struct replay *p, uint64_t serial)
+{
+  return serial < p->unseen ? index_find(p->index, serial) : NULL;
+}
+
 /*
  * A crash can leave the head of a record and not its content. A copy would
  * then replace the message that it is a copy of, and a DSN end the recipients
@@ -129,7 +136,7 @@ static int apply_states(struct index_message *m, const char *data, size_t len, u
 static bool costs_more_than_itself(const struct replay *p, const struct record *r,
                                    const struct origin *o)
 {
-  return index_find(p->index, r->serial) || (o->count > 0 && index_find(p->index, o->serial));
+  return find_seen(p, r->serial) || (o->count > 0 && index_find(p->index, o->serial));
 }
 
 /* 0; -1: nothing sensible in it; -2: memory. */
@@ -167,7 +174,7 @@ static int apply_message(struct replay *p, const char *data, const struct record
   m->states_len = r->states_len;
   m->extra_len = r->extra_len;
   m->content_len = r->content_len;
-  old = index_find(p->index, r->serial);
+  old = find_seen(p, r->serial);
   if (old) {
     index_remove(p->index, old);
   }
@@ -258,6 +265,7 @@ static int apply(struct replay *p, const char *data, const struct record *r, uin
   const char *extra = data + RECORD_HEADER + r->envelope_len + r->states_len;
   uint64_t previous, end, serial = 0;
 
+  p->unseen = p->index->next_serial;
   if (r->serial >= p->index->next_serial) {
     p->index->next_serial = r->serial + 1;
   }

@@ -91,7 +91,8 @@ static void test_model(void)
       count--;
     } else {
       wrong += hash_remove(&h, item->key, item->len) != NULL;
-      wrong += hash_insert(&h, item) != 0;
+      wrong += i % 2 ? hash_insert(&h, item) != 0 : hash_insert_new(&h, item) != 1;
+      wrong += hash_insert_new(&h, item) != 0;
       count++;
     }
     item->in = !item->in;
