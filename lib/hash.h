@@ -20,7 +20,7 @@ struct hash {
 void hash_init(struct hash *h, const void *(*key)(const void *item, size_t *len));
 void hash_free(struct hash *h); /* the table, not the items */
 void *hash_find(const struct hash *h, const void *key, size_t len);
-int hash_insert(struct hash *h, void *item); /* the key is not in it yet; 0 or -1 (ENOMEM) */
+int hash_insert(struct hash *h, void *item);     /* the key is not in it yet; 0 or -1 (ENOMEM) */
 int hash_insert_new(struct hash *h, void *item); /* 1, or 0: the key is in it already; or -1 */
 void *hash_remove(struct hash *h, const void *key, size_t len);
 /* Walks: *cursor starts at 0; NULL at the end. Removing during a walk is not allowed. */
