@@ -22,6 +22,7 @@ static struct timer rest;
 static void client_free(struct ctl_client *c)
 {
   ctl_walk_end(c);
+  ctl_stat_end(c);
   channel_close(&c->channel);
   timer_clear(&c->timer);
   list_unlink(&c->all);
@@ -105,7 +106,7 @@ int ctl_server_open(int fd)
 /* Until all of the queue is told, an answer about it or an act on it would miss a part. */
 static bool may_go_on(const struct ctl_client *c)
 {
-  return c->working && (sched.told || strcmp(c->request.verb, "stat") == 0);
+  return c->working && (sched.told || (strcmp(c->request.verb, "stat") == 0 && !c->chosen));
 }
 
 bool ctl_server_run(void)

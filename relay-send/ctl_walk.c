@@ -13,11 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CTL_HOLDS_MAX 2000
 #define CTL_MESSAGES_A_TURN 500
 #define CTL_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
 #define CTL_ASK_AGAIN_MS 40
-#define CTL_ROWS_QUEUED 500 /* in the channel, before the walk waits for relay-ctl */
 
 static bool verb_is(const struct ctl_client *c, const char *verb)
 {
@@ -69,6 +67,7 @@ static const char *plural(uint64_t n)
 static void finish(struct ctl_client *c)
 {
   ctl_walk_end(c);
+  ctl_stat_end(c);
   c->working = false;
   if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
     ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
@@ -83,7 +82,9 @@ static void finish(struct ctl_client *c)
 
 static void end_by_operator(struct ctl_client *c, struct rcpt *r)
 {
-  struct outcome o = {.verdict = VERDICT_FAILED, .stage = STAGE_NONE, .status = "5.0.0",
+  struct outcome o = {.verdict = VERDICT_FAILED,
+                      .stage = STAGE_NONE,
+                      .status = "5.0.0",
                       .reply = "returned by the operator of this relay"};
   bool drop = verb_is(c, "drop");
 
@@ -123,7 +124,9 @@ static void release_now(struct ctl_client *c, struct rcpt *r)
 
 static void visit_rcpt(struct ctl_client *c, struct rcpt *r)
 {
-  if (verb_is(c, "list")) {
+  if (verb_is(c, "stat")) {
+    ctl_stat_count(c, r);
+  } else if (verb_is(c, "list")) {
     ctl_row_recipient(c, r);
   } else if (verb_is(c, "retry")) {
     if (r->where == RCPT_AT_WAITING || r->where == RCPT_AT_READY || r->where == RCPT_AT_LOOKUP) {
@@ -159,7 +162,7 @@ static void visit(struct ctl_client *c, struct message *m)
   message_release(m);
 }
 
-static void walk(struct ctl_client *c, struct list *list)
+void ctl_walk(struct ctl_client *c, struct list *list)
 {
   c->walked = list;
   list_open(list, &c->cursor);
@@ -180,8 +183,10 @@ static bool change_holds(struct ctl_client *c)
   const char *value = kind_is(c, "all") ? "" : c->request.value;
 
   if (!hold_set(c->request.kind, value, on) && !on) {
-    ctl_answer(c, '!', kind_is(c, "all") ? "not all mail is held; release what relay-ctl hold named"
-                                         : "%s is not held", value);
+    ctl_answer(c, '!',
+               kind_is(c, "all") ? "not all mail is held; release what relay-ctl hold named"
+                                 : "%s is not held",
+               value);
     return false;
   }
   return true;
@@ -189,7 +194,7 @@ static bool change_holds(struct ctl_client *c)
 
 void ctl_walk_begin(struct ctl_client *c)
 {
-  static const char *const verbs[] = {"stat", "list",    "why",    "retry", "hold",
+  static const char *const verbs[] = {"stat",    "list",   "why",  "retry", "hold",
                                       "release", "bounce", "drop", NULL};
   static const char *const kinds[] = {"all", "id", "tenant", "site", "domain", NULL};
   struct message *one = NULL;
@@ -198,8 +203,15 @@ void ctl_walk_begin(struct ctl_client *c)
     ctl_answer(c, '!', "this relay does not know %s %s", c->request.verb, c->request.kind);
     return;
   }
+  if (verb_is(c, "stat") && kind_is(c, "id")) {
+    ctl_answer(c, '!', "stat is of all, a tenant, a site or a domain");
+    return;
+  }
   if (verb_is(c, "stat")) {
-    c->step = CTL_STEP_RELAY;
+    ctl_stat_begin(c);
+    if (c->chosen) {
+      ctl_walk(c, &messages);
+    }
     c->working = true;
     return;
   }
@@ -227,7 +239,7 @@ void ctl_walk_begin(struct ctl_client *c)
     visit(c, one);
     finish(c);
   } else {
-    walk(c, &messages);
+    ctl_walk(c, &messages);
   }
 }
 
@@ -243,8 +255,7 @@ static void ask_last(struct ctl_client *c)
     return;
   }
   results_flush(); /* so that the answer is the newest */
-  dispatch_client_last(c->number << 16 | c->why_place, m->serial,
-                       m->rcpts[c->why_place].index);
+  dispatch_client_last(c->number << 16 | c->why_place, m->serial, m->rcpts[c->why_place].index);
   c->asked = true;
 }
 
@@ -268,56 +279,6 @@ void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
   c->asked_again = 0;
 }
 
-static void site_rows(struct ctl_client *c, const struct site *site)
-{
-  for (struct list_node *node = site->lanes.next; node != &site->lanes; node = node->next) {
-    ctl_row_site(c, LIST_ITEM(node, struct lane, in_site));
-  }
-}
-
-/* All at once, as nothing keeps a place among them; more than this nobody reads. */
-static void hold_rows(struct ctl_client *c)
-{
-  const char *held;
-  size_t cursor = 0;
-  int n = 0;
-
-  while (n < CTL_HOLDS_MAX && (held = hold_next(&cursor)) != NULL) {
-    ctl_row_hold(c, held);
-    n++;
-  }
-  if (n == CTL_HOLDS_MAX && hold_next(&cursor)) {
-    ctl_row_hold(c, "... and more");
-  }
-}
-
-/* tenants, then sites; true at the end of both. */
-static bool stat_step(struct ctl_client *c)
-{
-  if (c->step == CTL_STEP_RELAY) {
-    ctl_row_relay(c);
-    hold_rows(c);
-    c->step = CTL_STEP_TENANTS;
-    walk(c, &tenants);
-  }
-  while (c->channel.queued < CTL_ROWS_QUEUED) {
-    struct list_node *node = list_step(c->walked, &c->cursor);
-    if (!node && c->step == CTL_STEP_SITES) {
-      return true;
-    }
-    if (!node) {
-      ctl_walk_end(c);
-      c->step = CTL_STEP_SITES;
-      walk(c, &sites);
-    } else if (c->step == CTL_STEP_TENANTS) {
-      ctl_row_tenant(c, LIST_ITEM(node, struct tenant, all));
-    } else {
-      site_rows(c, LIST_ITEM(node, struct site, all));
-    }
-  }
-  return false;
-}
-
 bool ctl_walk_step(struct ctl_client *c)
 {
   if (verb_is(c, "why")) {
@@ -330,13 +291,18 @@ bool ctl_walk_step(struct ctl_client *c)
     return false; /* its reader, or relay-queue, wakes the loop */
   }
   if (c->step != CTL_STEP_MESSAGES) {
-    if (stat_step(c)) {
+    if (ctl_stat_step(c)) {
       finish(c);
     }
     return c->working;
   }
   for (int n = 0; n < CTL_MESSAGES_A_TURN; n++) {
     struct list_node *node = list_step(&messages, &c->cursor);
+    if (!node && c->chosen) {
+      ctl_walk_end(c);
+      c->step = CTL_STEP_RELAY;
+      return true;
+    }
     if (!node || limit_reached(c)) {
       finish(c);
       return false;

@@ -95,7 +95,7 @@ def check_ceiling(test, count=800):
     reasons = [why(send, i)["reason"] for i in idents]
     test.check("takes 10 connections from us (learnt from" in reasons[-1] and "too many connections" in reasons[-1] and
                "before it" in reasons[-1], "why names the signal", reasons[-1])
-    table = send.ctl("stat").stdout
+    table = send.ctl("stat", "--wide").stdout
     head = next(line for line in table.splitlines() if line.startswith("SITE"))
     line = next(line for line in table.splitlines() if line.startswith("mx.limit.test"))
     at = head.index("CEILING")
