@@ -37,7 +37,8 @@
  * state: lookup (waits for DNS), ready (waits for a connection), active (on a
  * connection), waiting (until next_ms), held, dsn (failed, notice being made), commit
  * (its client waits for the MX's answer no longer; it is being written to the queue).
- * reason is a sentence for people: what holds it, what will happen next.
+ * reason is a sentence for people: all that holds it (parted by "; also: "), what
+ * will happen next.
  * A site's rate is messages a minute; ceiling and rate are 0 while none is
  * learnt. signal is what binds it now: down paused rate slow ceiling window or
  * nothing. kind, trouble and trouble_ms are the last trouble that it had.

@@ -217,12 +217,6 @@ const char *ctl_state(const struct rcpt *r)
   return schedule_obstacle(r) ? "waiting" : names[r->where];
 }
 
-/* A connection, or an answer of DNS, that was not had for all counts as one more. */
-static int64_t attempts(const struct rcpt *r)
-{
-  return (int64_t)r->attempts + (schedule_obstacle(r) != NULL);
-}
-
 static const char *site_name(const struct rcpt *r)
 {
   return r->domain->site ? r->domain->site->name : "";
@@ -256,7 +250,7 @@ void ctl_row_recipient(struct ctl_client *c, struct rcpt *r)
   put_text(c, "recipient", rcpt_address(r));
   put_text(c, "site", site_name(r));
   put_text(c, "state", ctl_state(r));
-  put_number(c, "attempts", attempts(r));
+  put_number(c, "attempts", r->attempts);
   put_number(c, "bytes", m->content_len);
   put_number(c, "arrival_ms", m->arrival);
   put_number(c, "next_ms", next_time(r));
@@ -280,7 +274,7 @@ void ctl_row_why(struct ctl_client *c, struct rcpt *r, const char *last)
   put_text(c, "source", sources_name(m->source));
   put_text(c, "state", ctl_state(r));
   put_text(c, "reason", reason);
-  put_number(c, "attempts", attempts(r));
+  put_number(c, "attempts", r->attempts);
   put_number(c, "arrival_ms", m->arrival);
   put_number(c, "next_ms", next_time(r));
   put_number(c, "expires_ms", schedule_expires(m));

@@ -71,6 +71,11 @@ static void finish(struct ctl_client *c)
   c->working = false;
   if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
     ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
+  } else if (verb_is(c, "hold")) {
+    ctl_answer(c, '.', "%llu recipient%s; %s, until it is released", (unsigned long long)c->changed,
+               plural(c->changed),
+               kind_is(c, "id") ? "the message stays"
+                                : "the hold stands, for mail to come as well");
   } else if (c->left_alone > 0) {
     ctl_answer(c, '.', "%llu recipient%s; %llu left alone (on a connection, or ended already)",
                (unsigned long long)c->changed, plural(c->changed),

@@ -74,7 +74,7 @@ def check_deferred(test, relay, rcpt, words):
     ident = relay.send(SENDER, rcpt, CONTENT)
     def deferred():
         found = relay.why(ident)
-        return found and found[0]["attempts"] > 0 and found[0]
+        return found and found[0]["state"] == "waiting" and found[0]
     row = wait_for(deferred, f"{rcpt} is deferred", 40)
     test.equal(row["state"], "waiting", f"{rcpt} waits")
     test.check(words in row["last"] + row["reason"], f"relay-ctl why {rcpt} has {words!r}", str(row))

@@ -78,7 +78,7 @@ def check_lane(test):
     send.still(0.3)
     test.check(send.asked <= 4, "a host that does not answer is tried by one connection at a time", send.asked)
     row = json.loads(send.ctl("--json", "list", "--limit", "1").stdout)[0]
-    test.equal(row["state"], "waiting", "its mail waits")
+    test.equal((row["state"], row["attempts"]), ("waiting", 0), "its mail waits, and no attempt is counted")
     held = send.message("other@down.test")[1]
     send.ctl("hold", held)
     row = json.loads(send.ctl("--json", "stat").stdout)[0]
@@ -274,7 +274,9 @@ def check_notices(test):
 
 def check_operator(test):
     send = start(test)
-    send.ctl("hold", "tenant:t2")
+    done = send.ctl("hold", "tenant:t2")
+    test.equal(done.stdout, "hold: 0 recipients; the hold stands, for mail to come as well, until it is released\n",
+               "hold says that it is one, though nothing is queued")
     send.pump(lambda: send.notes)
     test.equal(send.notes, {"hold tenant t2": "1"}, "a hold is noted")
     serial, ident = send.message("a@one.test", tenant="t2")
@@ -284,12 +286,17 @@ def check_operator(test):
     test.equal(send.of(serial), [], "what comes later is held too")
     row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
     test.check(row["state"] == "held" and "tenant t2" in row["reason"], "why names the hold", row["reason"])
+    send.ctl("hold", "domain:one.test")
+    row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
+    test.check("holds tenant t2, domain one.test; relay-ctl release ends that, of each by itself" in row["reason"],
+               "why names both holds", row["reason"])
+    send.ctl("release", "domain:one.test")
     done = send.ctl("release", "tenant:t2")
     test.equal(done.stdout, "release: 1 recipient\n", "release says what it did")
     send.pump(lambda: send.of(serial))
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
-    send.pump(lambda: send.notes["hold tenant t2"] == "")
-    test.equal(send.notes, {"hold tenant t2": ""}, "the note is forgotten")
+    send.pump(lambda: send.notes["hold tenant t2"] == send.notes["hold domain one.test"] == "")
+    test.equal(send.notes, {"hold tenant t2": "", "hold domain one.test": ""}, "the notes are forgotten")
     send.connect = lambda w: w.no_session()
     dropped, ident = send.message("a@gone.test")
     returned, _ = send.message("a@back.test")

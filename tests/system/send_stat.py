@@ -110,6 +110,15 @@ def check_people(test, send):
 def check_selection(test, send):
     send.ctl("hold", "tenant:blue")
     send.ctl("hold", "domain:elsewhere.test")
+    send.ctl("hold", "site:mx.down.test")
+    ident = next(r["id"] for r in json.loads(send.ctl("--json", "list", "domain:down.test").stdout))
+    reason = json.loads(send.ctl("--json", "why", ident).stdout)[0]["reason"]
+    test.check("an operator holds tenant blue, site mx.down.test;" in reason and
+               "; also: mx.down.test gives no connection" in reason, "why names holds and what else binds", reason)
+    ident = next(r["id"] for r in json.loads(send.ctl("--json", "list", "domain:nodns.test").stdout))
+    reason = json.loads(send.ctl("--json", "why", ident).stdout)[0]["reason"]
+    test.check("also: DNS gives no answer" in reason, "DNS, too", reason)
+    send.ctl("release", "site:mx.down.test")
     found = rows(send, "tenant:blue")
     first = found[0]
     test.equal((first["row"], first["kind"], first["value"], first["messages"], first["recipients"], first["held"]),
