@@ -14,7 +14,7 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address authd bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
-	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket seqpacket_group tls_engine tls_pump tls_text tlsa \
+	intake io ip keyd loglines loop memfd netstring report resolve route_plan scan seqpacket seqpacket_group smtproutes tls_engine tls_pump tls_text tlsa \
 	tlspolicy verdict work work_tls
 
 # A directory's main() files, and the rest of it, which unit tests link too.
