@@ -8,13 +8,15 @@
 /* One connection of relay-ctl, shared by ctl_server.c, ctl_walk.c and ctl_row.c. */
 enum ctl_step {
   CTL_STEP_MESSAGES,
-  CTL_STEP_RELAY, /* this and the next three: stat */
+  CTL_STEP_ANSWERS, /* of bounce: all messages were visited, last replies are still asked for */
+  CTL_STEP_RELAY,   /* this and the next three: stat */
   CTL_STEP_DOMAINS,
   CTL_STEP_SITES,
   CTL_STEP_TENANTS
 };
 
 struct ctl_chosen; /* ctl_stat.c */
+struct ctl_end;    /* ctl_end.c */
 struct domain;
 struct lane;
 struct tenant;
@@ -33,6 +35,12 @@ struct ctl_client {
   uint16_t why_place; /* the recipient whose last reply has been asked for */
   enum ctl_step step;
   struct ctl_chosen *chosen; /* of a stat that has a selection; else NULL */
+  struct {
+    struct ctl_end *asked; /* an array: recipients whose last reply relay-queue was asked for */
+    uint32_t count, cap;
+    uint32_t open; /* without an answer */
+    bool full;     /* the walk waits until none is open */
+  } ends;
   bool working, asked;
   struct buf b;
 };
@@ -59,7 +67,8 @@ void ctl_walk_begin(struct ctl_client *c);
 bool ctl_walk_step(struct ctl_client *c);
 void ctl_walk(struct ctl_client *c, struct list *list); /* puts the cursor at its head */
 void ctl_walk_end(struct ctl_client *c);                /* lets go of the cursor */
-void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text);
+/* relay-queue's answer to what was asked under this number: why's place, or ctl_end.c's. */
+void ctl_walk_last(struct ctl_client *c, uint32_t place, const char *text);
 
 /*
  * ctl_stat.c. With a selection the queue is walked first, and each of its recipients counted; then
@@ -69,5 +78,14 @@ void ctl_stat_begin(struct ctl_client *c);
 void ctl_stat_count(struct ctl_client *c, struct rcpt *r);
 bool ctl_stat_step(struct ctl_client *c);
 void ctl_stat_end(struct ctl_client *c);
+
+/*
+ * ctl_end.c: bounce and drop. What is returned is told what was last said of it, which only
+ * relay-queue has; so its end comes with the answer.
+ */
+void ctl_end_rcpt(struct ctl_client *c, struct rcpt *r);
+void ctl_end_answer(struct ctl_client *c, uint32_t number, const char *text);
+bool ctl_end_wait(struct ctl_client *c); /* must the walk wait? Asks again what is due. */
+void ctl_end_free(struct ctl_client *c);
 
 #endif

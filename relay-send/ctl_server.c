@@ -23,6 +23,7 @@ static void client_free(struct ctl_client *c)
 {
   ctl_walk_end(c);
   ctl_stat_end(c);
+  ctl_end_free(c);
   channel_close(&c->channel);
   timer_clear(&c->timer);
   list_unlink(&c->all);
@@ -130,8 +131,8 @@ void ctl_server_last(uint64_t token, const char *text)
 {
   for (struct list_node *node = clients.next; node != &clients; node = node->next) {
     struct ctl_client *c = LIST_ITEM(node, struct ctl_client, all);
-    if (c->number == token >> 16) {
-      ctl_walk_last(c, (uint16_t)(token & 0xffff), text);
+    if (c->number == token >> 32) {
+      ctl_walk_last(c, (uint32_t)token, text);
       return;
     }
   }

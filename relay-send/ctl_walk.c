@@ -64,10 +64,17 @@ static const char *plural(uint64_t n)
   return n == 1 ? "" : "s";
 }
 
+/* All has been visited; what relay-queue has been asked for is waited for. */
 static void finish(struct ctl_client *c)
 {
+  if (c->ends.open > 0) {
+    ctl_walk_end(c);
+    c->step = CTL_STEP_ANSWERS;
+    return;
+  }
   ctl_walk_end(c);
   ctl_stat_end(c);
+  ctl_end_free(c);
   c->working = false;
   if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
     ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
@@ -83,31 +90,6 @@ static void finish(struct ctl_client *c)
   } else {
     ctl_answer(c, '.', "%llu recipient%s", (unsigned long long)c->changed, plural(c->changed));
   }
-}
-
-static void end_by_operator(struct ctl_client *c, struct rcpt *r)
-{
-  struct outcome o = {.verdict = VERDICT_FAILED,
-                      .stage = STAGE_NONE,
-                      .status = "5.0.0",
-                      .reply = "returned by the operator of this relay"};
-  bool drop = verb_is(c, "drop");
-
-  if (r->where == RCPT_AT_ACTIVE || r->where == RCPT_AT_NOTICE || r->where == RCPT_AT_COMMIT ||
-      (r->where == RCPT_AT_DUE && !drop)) {
-    c->left_alone++;
-    return;
-  }
-  if (drop) {
-    o.verdict = VERDICT_DROPPED;
-    snprintf(o.reply, sizeof o.reply, "dropped by the operator of this relay");
-  }
-  if (r->where == RCPT_AT_DUE) {
-    rcpt_message(r)->pending++; /* it was settled once already */
-  }
-  rcpt_detach(r);
-  results_local(r, &o);
-  c->changed++;
 }
 
 static void hold_now(struct ctl_client *c, struct rcpt *r)
@@ -143,13 +125,13 @@ static void visit_rcpt(struct ctl_client *c, struct rcpt *r)
   } else if (verb_is(c, "release")) {
     release_now(c, r);
   } else {
-    end_by_operator(c, r);
+    ctl_end_rcpt(c, r);
   }
 }
 
 static bool limit_reached(const struct ctl_client *c)
 {
-  return c->request.limit > 0 && c->rows + c->changed >= c->request.limit;
+  return c->request.limit > 0 && c->rows + c->changed + c->ends.open >= c->request.limit;
 }
 
 static void visit(struct ctl_client *c, struct message *m)
@@ -260,14 +242,18 @@ static void ask_last(struct ctl_client *c)
     return;
   }
   results_flush(); /* so that the answer is the newest */
-  dispatch_client_last(c->number << 16 | c->why_place, m->serial, m->rcpts[c->why_place].index);
+  dispatch_client_last(c->number << 32 | c->why_place, m->serial, m->rcpts[c->why_place].index);
   c->asked = true;
 }
 
-void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
+void ctl_walk_last(struct ctl_client *c, uint32_t place, const char *text)
 {
   struct message *m = message_find(c->request.value);
 
+  if (c->working && verb_is(c, "bounce")) {
+    ctl_end_answer(c, place, text); /* the loop is awake, and goes on with the walk or its end */
+    return;
+  }
   if (!c->working || !c->asked || place != c->why_place) {
     return;
   }
@@ -292,7 +278,12 @@ bool ctl_walk_step(struct ctl_client *c)
     }
     return false;
   }
-  if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+  bool wait = ctl_end_wait(c);
+  if (c->step == CTL_STEP_ANSWERS) {
+    finish(c); /* or not yet */
+    return false;
+  }
+  if (wait || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
     return false; /* its reader, or relay-queue, wakes the loop */
   }
   if (c->step != CTL_STEP_MESSAGES) {
@@ -313,7 +304,7 @@ bool ctl_walk_step(struct ctl_client *c)
       return false;
     }
     visit(c, LIST_ITEM(node, struct message, all));
-    if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+    if (ctl_end_wait(c) || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
       break;
     }
   }

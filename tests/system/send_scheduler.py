@@ -306,9 +306,38 @@ def check_operator(test):
     send.pump(lambda: send.of(dropped) and send.of(returned))
     test.equal([(r.verdict, r.due) for r in send.of(dropped) + send.of(returned)], [("x", False), ("f", True)],
                "drop and bounce")
+    test.equal(send.of(returned)[0].reply, "returned by the operator of this relay; last: Connection refused",
+               "bounce quotes why the site is down")
+    check_bounce(test)
     test.equal(send.ctl("why", "0" * 16).returncode, 1, "no such message is status 1")
     test.equal(send.ctl("why").returncode, 100, "wrong use is status 100")
     test.equal(send.ctl("list", "tenant:x\x1b[31m").returncode, 0, "nothing matches")
+
+
+def check_bounce(test, count=900):
+    """What relay-queue has as the last reply is in the notice."""
+    send = start(test, retry="600")
+    send.last = "mx.test said: 450 4.2.0 full"
+    send.mx = lambda w: (w.outcomes("t", 450, "4.2.0", "text", "r"), w.end())
+    many, ident = send.message([f"u{n}@many.test" for n in range(count)])
+    others = [send.message(f"u{n}@other.test")[0] for n in range(20)]
+    send.pump(lambda: len(send.of(many)) == count and len(send.results) == count + 20, 20)
+    send.results.clear()
+    done = send.ctl("--limit", "3", "bounce", "domain:other.test").stdout
+    test.equal(done, "bounce: 3 recipients\n", "a limit is kept")
+    send.last = ""
+    done = send.ctl("bounce", "domain:other.test").stdout
+    test.equal(done, "bounce: 17 recipients\n", "without an answer about the last reply they are returned all the same")
+    send.last = "mx.test said: 450 4.2.0 full"
+    done = send.ctl("bounce", ident).stdout
+    test.equal(done, f"bounce: {count} recipients\n", "all recipients of a big message")
+    send.pump(lambda: len(send.results) == count + 20)
+    words = "returned by the operator of this relay"
+    test.equal(sorted({r.reply for r in send.results}), [words, f"{words}; last: mx.test said: 450 4.2.0 full"],
+               "with the last reply where there is one")
+    test.equal({r.reply for r in send.of(many)}, {f"{words}; last: mx.test said: 450 4.2.0 full"}, "each")
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal(row["waiting"], 0, "nothing waits any more")
 
 
 def check_settings(test):
