@@ -212,7 +212,7 @@ def check_expiry(test):
     result = send.of(old)[0]
     test.equal((result.verdict, result.status, result.due), ("f", "5.4.7", True),
                "an old one fails when its attempt in this run has failed")
-    test.check("not delivered" in result.reply and "451 4.3.0 still not" in result.reply, "with the last reply",
+    test.check("not delivered for 100 seconds; last: " in result.reply and "451 4.3.0 still not" in result.reply, "with the last reply",
                result.reply)
     test.equal(send.of(young)[0].verdict, "t", "the young one is deferred")
     send.pump(lambda: send.notices)

@@ -185,6 +185,43 @@ def check_rate(test):
     test.check(all(r.verdict == "d" and r.attempts == 1 for r in send.results), "no attempt was spent on it")
 
 
+def check_delay_notice(test):
+    """What waits only for a rate, or for its turn, is a delay to be told of as any other."""
+    send = start(test, probefirst="300", probemax="300", delaywarn="2", concurrencysite="4")
+    taken = []
+
+    def mx(w):
+        taken.append(w)
+        if len(taken) == 1:
+            w.deliver()
+        else:
+            refuse(w, 450, "4.7.1", "Error: too much mail from 127.0.0.1", "m")
+    send.mx = mx
+    send.message("a@rate.test")
+    send.pump(lambda: send.results)
+    send.message("b@rate.test")
+    said(send, "kind=rate")
+    late, _ = send.message(["c@rate.test", "d@rate.test"])
+    silent = [send.message("e@rate.test", notify=n)[0] for n in (1, 2)] + [send.message("f@rate.test", sender="")[0]]
+    wanted, _ = send.message("g@rate.test", notify=8)
+    send.mx = lambda w: None  # its connection is busy for ever
+    turn = [send.message(f"u{n}@busy.test")[0] for n in range(8)]
+    send.pump(lambda: len([n for n in send.notices if n[1] == "d"]) >= 7, 8)
+    send.still(0.5)
+    told = {n[0]: n for n in send.notices}
+    test.equal((told.get(late), told.get(wanted)), ((late, "d", [0, 1]), (wanted, "d", [0])),
+               "a delay for a rate is told, once for the message's recipients")
+    test.check(not set(silent) & set(told), "not with NOTIFY=NEVER or SUCCESS, nor to <>", told)
+    outcome = send.of(late)[0]
+    test.equal((outcome.verdict, outcome.status, outcome.attempts), ("t", "4.4.5", 0), "its status is that of congestion")
+    test.check("takes 1 messages a minute" in outcome.reply and "too much mail" in outcome.reply, "with the site's words",
+               outcome.reply)
+    waiting = [s for s in turn if s in told]
+    test.check(len(waiting) == 4 and send.of(waiting[0])[0].reply == "it waits for its turn at mx.busy.test",
+               "as is one for all connections being busy", (waiting, [send.of(s) for s in waiting]))
+    test.equal(len(send.notices), len(told), "each once")
+
+
 def check_reputation(test):
     text = "[192.0.2.1] Our system has detected that this message is suspicious due to the very low reputation of the sending IP address."
     send = start(test, pausefirst="3", pausemax="3")
@@ -338,8 +375,8 @@ def check_cancelled(test):
 
 
 def main(test):
-    for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_reputation, check_blocked,
-                  check_slow, check_table, check_cancelled):
+    for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_delay_notice, check_reputation,
+                  check_blocked, check_slow, check_table, check_cancelled):
         begin = time.monotonic()
         check(test)
         print(f"{check.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
