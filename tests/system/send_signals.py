@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from relaytest import run
+from relaytest import BUILD, run, run_program
 from send_process import Send
 
 counter = 0
@@ -334,6 +334,28 @@ def check_slow(test):
     test.check(said(send, "kind=quick"), "and the log says so")
 
 
+def check_print(test):
+    """relay-send --replies: what counts, as a file that says the same."""
+    control = test.path("replies") / "control"
+    control.mkdir()
+    (control.parent / "run").mkdir()
+    program = (BUILD / "bin/relay-send", "-d", control.parent, "--replies")
+
+    def lines():
+        return [line for line in run_program(*program).stdout.splitlines() if not line.startswith("#")]
+    built_in = lines()
+    test.check(len(built_in) > 100 and "rate       *  *  4?? *throttl*" in built_in, "the table is printed", built_in[:3])
+    own = ["rate mail,rcpt mx.example.com 4?? *policy*", "none * * 5?? *spamcop*"]
+    (control / "replies").write_text("# ours\n\n" + "\n".join(own) + "\n")
+    test.equal(lines(), own + built_in, "the operator's lines come first")
+    (control / "replies").write_text(run_program(*program).stdout)
+    test.equal(lines(), own + built_in, "what is printed says the same as a file")
+    (control / "replies").write_text("rate *\n")
+    done = run_program(*program, check=False)
+    test.equal((done.returncode, done.stdout), (100, ""), "a malformed file is status 100")
+    test.check("control/replies:1: not KIND WHERE SITE PATTERN" in done.stderr, "with its line", done.stderr)
+
+
 def check_table(test):
     send = start(test)
     path = send.directory / "control" / "replies"
@@ -376,7 +398,7 @@ def check_cancelled(test):
 
 def main(test):
     for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_delay_notice, check_reputation,
-                  check_blocked, check_slow, check_table, check_cancelled):
+                  check_blocked, check_slow, check_table, check_print, check_cancelled):
         begin = time.monotonic()
         check(test)
         print(f"{check.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
