@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define END_OPEN_MAX 256 /* questions; the rest of a message's recipients comes on top */
-#define END_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
+#define END_OPEN_MAX 1024 /* questions; the rest of a message's recipients comes on top */
+#define END_ASK_AGAIN 10  /* times: a RESULT is readable when it is synced, within 200 ms */
 #define END_ASK_AGAIN_MS 40
 #define END_RETURNED "returned by the operator of this relay"
 

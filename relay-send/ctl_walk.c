@@ -304,7 +304,7 @@ bool ctl_walk_step(struct ctl_client *c)
       return false;
     }
     visit(c, LIST_ITEM(node, struct message, all));
-    if (ctl_end_wait(c) || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+    if (c->ends.full || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
       break;
     }
   }
