@@ -138,6 +138,10 @@ static void visit(struct ctl_client *c, struct message *m)
 {
   bool was_open = m->notice_open;
 
+  /* The operator has not seen it: a notice, perhaps, about what this bounce has returned. */
+  if (m->serial > c->newest && (verb_is(c, "bounce") || verb_is(c, "drop"))) {
+    return;
+  }
   m->notice_open = 1; /* keeps the message while its recipients may end */
   for (uint16_t i = 0; i < m->rcpt_count && !limit_reached(c); i++) {
     struct rcpt *r = &m->rcpts[i];
@@ -214,6 +218,7 @@ void ctl_walk_begin(struct ctl_client *c)
     return;
   }
   c->working = true;
+  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the rest of the queue is yet to come */
   c->step = CTL_STEP_MESSAGES;
   c->why_place = 0;
   c->asked_again = 0;

@@ -8,12 +8,13 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from relaytest import run
+from relaytest import BUILD, run
 from send_process import Send
 
 counter = 0
@@ -338,6 +339,37 @@ def check_bounce(test, count=900):
     test.equal({r.reply for r in send.of(many)}, {f"{words}; last: mx.test said: 450 4.2.0 full"}, "each")
     row = json.loads(send.ctl("--json", "stat").stdout)[0]
     test.equal(row["waiting"], 0, "nothing waits any more")
+    check_bounce_spares_notices(test)
+
+
+def check_bounce_spares_notices(test, count=2500):
+    """The notices about what is returned come into the queue meanwhile: they are not what was meant."""
+    send = start(test, told=False)
+    early = subprocess.Popen([str(w) for w in (BUILD / "bin/relay-ctl", "-d", send.directory, "drop", "all")],
+                             stdout=subprocess.PIPE, text=True)
+    send.still(0.3)
+    send.message("u@early.test", fd=False)
+    send.told()
+    send.pump(lambda: early.poll() is not None)
+    test.equal(early.communicate()[0], "drop: 1 recipient\n", "what a start has yet to tell is in the queue already")
+    send = start(test, retry="600")
+    send.mx = lambda w: (w.outcomes("t", 450, "4.2.0", "text", "r"), w.end())
+    for n in range(count):
+        send.message(f"u{n}@many.test", fd=False)
+    send.pump(lambda: len(send.results) == count, 30)
+    send.results.clear()
+    plain, dsns = send._from_queue, []
+
+    def answer(f):
+        plain(f)
+        if f[0] == "B":
+            dsns.append(send.message("s@held.test", sender="", fd=False)[0])
+    send._from_queue = answer
+    send.mx = lambda w: None
+    done = send.ctl("bounce", "tenant:t1").stdout
+    test.equal(done, f"bounce: {count} recipients\n", "bounce of a tenant leaves the notices alone that it causes")
+    send.pump(lambda: len(dsns) == count)
+    test.equal({s for d in dsns for s in [len(send.of(d))]}, {0}, "they are in the queue")
 
 
 def check_settings(test):
