@@ -14,7 +14,7 @@ LDFLAGS := $(shell head -n 1 conf-ld) $(CFLAGS_EXTRA)
 MUSL := $(shell command -v musl-gcc >/dev/null 2>&1 && echo yes || echo no)
 
 LIB = address authd bounce buf channel clock confine control control_lookup crlf ctl dispatch drop envelope escape hash heap home id \
-	intake io ip keyd loglines loop memfd netstring report resolve scan seqpacket seqpacket_group tls_engine tls_pump tls_text tlsa \
+	intake io ip keyd loglines loop memfd netstring report resolve route_plan scan seqpacket seqpacket_group smtproutes tls_engine tls_pump tls_text tlsa \
 	tlspolicy verdict work work_tls
 
 # A directory's main() files, and the rest of it, which unit tests link too.
@@ -130,7 +130,7 @@ $(O)/musl/%.o: %.c $(O)/users.h
 SMTPD_STATIC_LIBS = /usr/lib/$(MULTIARCH)/libcdb.a /usr/lib/$(MULTIARCH)/libbearssl.a
 # What only TLS and AUTH use is behind the rest: a session without them does not touch its pages.
 SMTPD_TLS = authd keyd tls_engine tls_pump tls_text
-SMTPD_LIB = $(filter-out channel loop heap hash resolve seqpacket_group tlsa tlspolicy work work_tls $(SMTPD_TLS),$(LIB)) $(SMTPD_TLS)
+SMTPD_LIB = $(filter-out channel loop heap hash resolve route_plan seqpacket_group smtproutes tlsa tlspolicy work work_tls $(SMTPD_TLS),$(LIB)) $(SMTPD_TLS)
 # Last in memory are the objects with the large arrays: what every session touches is in few pages.
 # -u getopt: libc's part of it does not come behind them.
 SMTPD_LAST = $(patsubst %,$(SMTPD_OBJ)/relay-smtpd/%.o,auth secure) $(SMTPD_OBJ)/relay-smtpd/relay-smtpd.o $(filter %/musl_arena.o,$(SMTPD_EXTRA))

@@ -55,7 +55,25 @@ void clock_format_rfc5322(int64_t wall_ms, char out[CLOCK_RFC5322_SIZE])
   date_of_day(day, &year, &month, &month_day);
   second = (unsigned)(seconds % 86400);
   /* strftime() would write the locale's names. Remainders and %.3s only bound lengths for gcc. */
-  snprintf(out, CLOCK_RFC5322_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u +0000",
-           days[day % 7], month_day % 100, months[(month - 1) % 12], year % 10000,
-           second / 3600 % 100, second / 60 % 60, second % 60);
+  snprintf(out, CLOCK_RFC5322_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u +0000", days[day % 7],
+           month_day % 100, months[(month - 1) % 12], year % 10000, second / 3600 % 100,
+           second / 60 % 60, second % 60);
+}
+
+void clock_format_span(uint64_t seconds, char out[CLOCK_SPAN_SIZE])
+{
+  static const struct {
+    uint64_t seconds;
+    const char *name;
+  } units[] = {{86400, "days"}, {3600, "hours"}, {60, "minutes"}};
+
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    if (seconds >= 2 * units[i].seconds) {
+      snprintf(out, CLOCK_SPAN_SIZE, "%llu %s", (unsigned long long)(seconds / units[i].seconds),
+               units[i].name);
+      return;
+    }
+  }
+  snprintf(out, CLOCK_SPAN_SIZE, "%llu second%s", (unsigned long long)seconds,
+           seconds == 1 ? "" : "s");
 }

@@ -13,4 +13,9 @@ int64_t clock_wall_ms(void);
 #define CLOCK_RFC5322_SIZE 32
 void clock_format_rfc5322(int64_t wall_ms, char out[CLOCK_RFC5322_SIZE]);
 
+/* "5 days", "36 hours", "90 minutes", "1 second": the largest unit that there are two of, rounded
+ * down. */
+#define CLOCK_SPAN_SIZE 32
+void clock_format_span(uint64_t seconds, char out[CLOCK_SPAN_SIZE]);
+
 #endif

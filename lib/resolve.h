@@ -55,6 +55,7 @@ struct resolve_answer {
     struct ip ip;
   } addresses[RESOLVE_ADDRESSES_MAX];
   uint32_t address_count;
+  bool implicit; /* the host is the domain itself, which has no MX. Not told on the channel. */
 };
 
 struct resolve_question {

@@ -75,8 +75,7 @@ void log_dir_free(struct log_dir *list)
   *list = (struct log_dir){0};
 }
 
-/* 1: it has a log, 0: it has none, -1 with errno. */
-static int has_log(const char *directory)
+int log_dir_has_log(const char *directory)
 {
   struct log_dir list;
 
@@ -91,13 +90,13 @@ static int has_log(const char *directory)
 char *log_dir_find(const char *directory)
 {
   char main_dir[PATH_MAX];
-  int has = has_log(directory);
+  int has = log_dir_has_log(directory);
 
   if (has == -1) {
     return NULL;
   }
   if (has == 0 && snprintf(main_dir, sizeof(main_dir), "%s/main", directory) < PATH_MAX &&
-      has_log(main_dir) != -1) {
+      log_dir_has_log(main_dir) != -1) {
     return realpath(main_dir, NULL);
   }
   return realpath(directory, NULL);

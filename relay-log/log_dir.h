@@ -21,6 +21,9 @@ struct log_dir {
 int log_dir_list(const char *directory, struct log_dir *list);
 void log_dir_free(struct log_dir *list);
 
+/* 1: it has a log, perhaps an empty one; 0: it has none; -1 with errno. */
+int log_dir_has_log(const char *directory);
+
 /*
  * The directory to read where somebody names one: directory itself if it has
  * a current or rotated files, else its main/ if it has one (a service's log/).

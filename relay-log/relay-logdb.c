@@ -149,7 +149,7 @@ static void parse(int argc, char **argv)
   if (options.mysql) {
     check_options_file();
   }
-  log_services(argv + optind, add_directory, NULL);
+  log_services(argv + optind, !options.once, add_directory, NULL);
 }
 
 static void take_signals(void)

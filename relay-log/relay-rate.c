@@ -181,7 +181,7 @@ int main(int argc, char **argv)
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   rate_init(&rate);
-  log_services(argv + optind, add_directory, NULL);
+  log_services(argv + optind, !options.once, add_directory, NULL);
   if (options.once) {
     once();
   } else {

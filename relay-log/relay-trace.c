@@ -121,7 +121,7 @@ static void parse(int argc, char **argv)
     report_fatal("%s: neither an id (16 digits and capital letters) nor an address", options.what);
     exit(EXIT_USAGE);
   }
-  log_services(argv + optind, add_directory, NULL);
+  log_services(argv + optind, false, add_directory, NULL);
 }
 
 static void open_logs(void)

@@ -457,17 +457,14 @@ failed:
   _exit(EXIT_TEMPORARY);
 }
 
-int dns_ask(const struct dns_config *config, const char *domain, bool tlsa,
+int dns_ask(const struct dns_config *config, const struct resolve_question *question,
             struct resolve_answer *out)
 {
-  struct resolve_question question = {.kind = tlsa ? 'M' : 'm', .port = tlsa ? 25 : 0};
-
-  snprintf(question.name, sizeof(question.name), "%s", domain);
   if (set_up(config) == -1) {
     return -1;
   }
   asked = out;
-  enqueue(&question);
+  enqueue(question);
   return loop_run(&loop);
 }
 

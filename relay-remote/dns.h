@@ -20,8 +20,8 @@ enum control_result dns_config_read(struct dns_config *config);
 /* The resolver process' whole life on its channel. */
 _Noreturn void dns_run(int channel, const struct dns_config *config);
 
-/* One question for a person, with TLSA records or not: asks, and waits for the answer. 0 or -1. */
-int dns_ask(const struct dns_config *config, const char *domain, bool tlsa,
+/* One question for a person: asks, and waits for the answer. 0 or -1. */
+int dns_ask(const struct dns_config *config, const struct resolve_question *question,
             struct resolve_answer *answer);
 
 /* After dns_ask() with TLSA records: does the server that was asked validate? */

@@ -334,6 +334,7 @@ void route_finish(struct route *route, const struct route_rules *rules, struct r
   }
   conclude(route, a, RESOLVE_OK, "%s", "");
   put_hosts(route, rules->ipv6_first, a);
+  a->implicit = route->implicit && !route->plain;
   if (a->address_count > 0) {
     return;
   }

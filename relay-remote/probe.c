@@ -6,6 +6,7 @@
 
 #include "certificate.h"
 #include "exits.h"
+#include "route_plan.h"
 #include "scan.h"
 #include "seqpacket.h"
 #include "session.h"
@@ -18,23 +19,35 @@
 
 #define PROBE_CONNECT_SECONDS 10
 #define PROBE_REPLY_SECONDS 30
-#define PROBE_PORT 25
 
 struct probe {
   const char *domain;
-  const struct dns_config *config;
-  const struct tlspolicies *policies;
+  const struct probe_control *control;
+  struct route_plan plan;
   const struct resolve_answer *answer;
   enum dns_validation validation;
 };
 
 static struct session session; /* of the address being asked */
 
-static const char *status_words(const struct resolve_answer *a)
+static const char *status_words(const struct probe *p)
 {
-  switch (a->status) {
+  if (p->plan.kind == ROUTE_REFUSED) {
+    return "is a local address, or malformed: mail is refused, 5.4.6";
+  }
+  if (p->plan.kind == ROUTE_DIRECT) {
+    return "goes to an address";
+  }
+  if (p->plan.kind == ROUTE_HOST) {
+    /* Whatever is wrong with it is our mistake, not the recipient's. */
+    return p->answer->status == RESOLVE_OK ? "goes to a host of control/smtproutes"
+                                           : "has no usable host in control/smtproutes: mail "
+                                             "waits, 4.4.3";
+  }
+  switch (p->answer->status) {
   case RESOLVE_OK:
-    return "mail goes to its MXs";
+    return p->answer->implicit ? "has no MX; mail goes to its address (RFC 5321 5.1)"
+                               : "mail goes to its MXs";
   case RESOLVE_NULLMX:
     return "takes no mail at all (null MX): mail is refused, 5.1.10";
   case RESOLVE_NODOMAIN:
@@ -90,19 +103,19 @@ static void print_hex(const unsigned char *data, size_t len)
   }
 }
 
-static void print_tlsa(const struct resolve_answer *a, uint32_t host,
-                       enum dns_validation validation)
+static void print_tlsa(const struct probe *p, uint32_t host)
 {
+  const struct resolve_answer *a = p->answer;
   struct tlsa_set set;
 
   if (a->hosts[host].dane != DANE_RECORDS ||
       tlsa_decode(a->hosts[host].tlsa, a->hosts[host].tlsa_len, &set) == -1) {
-    printf("    TLSA: %s\n", dane_words(a->hosts[host].dane, validation));
+    printf("    TLSA: %s\n", dane_words(a->hosts[host].dane, p->validation));
     return;
   }
   for (uint32_t i = 0; i < set.count; i++) {
     const struct tlsa *t = &set.records[i];
-    printf("    TLSA: _%d._tcp.%s %u %u %u ", PROBE_PORT, a->hosts[host].base, t->usage,
+    printf("    TLSA: _%d._tcp.%s %u %u %u ", p->plan.port, a->hosts[host].base, t->usage,
            t->selector, t->type);
     print_hex(t->digest, tlsa_digest_size(t->type));
     printf("\n");
@@ -183,7 +196,8 @@ static bool probe_address(const struct probe *p, uint32_t i)
 {
   const struct resolve_answer *a = p->answer;
   const uint32_t host = a->addresses[i].host;
-  const struct tlspolicy *policy = tlspolicy_find(p->policies, p->domain, a->hosts[host].name);
+  const struct tlspolicy *policy =
+    tlspolicy_find(&p->control->policies, p->domain, a->hosts[host].name);
   const struct tls_host tls = {.domain = p->domain,
                                .mx = a->hosts[host].name,
                                .dane = a->hosts[host].dane,
@@ -201,10 +215,10 @@ static bool probe_address(const struct probe *p, uint32_t i)
   /* Nobody speaks at the other end; it is open so that the session is wanted. */
   loglines_init(&s->log, open("/dev/null", O_WRONLY | O_CLOEXEC), false);
   wire_init(&s->wire, fds[0], &s->log);
-  snprintf(s->open.helo, sizeof(s->open.helo), "%s", p->config->rules.me);
+  snprintf(s->open.helo, sizeof(s->open.helo), "%s", p->control->dns.rules.me);
   s->open.host_count = 1;
   s->open.hosts[0].ip = a->addresses[i].ip;
-  s->open.hosts[0].port = PROBE_PORT;
+  s->open.hosts[0].port = p->plan.port;
   memcpy(s->open.hosts[0].name, a->hosts[host].name, 256);
   s->open.timeouts = (struct work_timeouts){.connect = PROBE_CONNECT_SECONDS,
                                             .banner = PROBE_REPLY_SECONDS,
@@ -217,7 +231,7 @@ static bool probe_address(const struct probe *p, uint32_t i)
     printf("  %s: mail would wait, %s: %s\n", s->host, outcome.status, outcome.reply);
   }
   print_demand(policy, &s->tls[0]);
-  print_tlsa(a, host, p->validation);
+  print_tlsa(p, host);
   if (s->client) {
     print_certificate(&s->client->check);
     print_would_verify(&s->client->check, &s->tls[0]);
@@ -230,35 +244,78 @@ static bool probe_address(const struct probe *p, uint32_t i)
   return s->usable;
 }
 
-int probe_domain(const char *as_typed, const struct dns_config *config,
-                 const struct tlspolicies *policies)
+static void print_route(const struct probe *p)
+{
+  const struct smtproute *line = p->plan.smtproute;
+
+  if (line) {
+    printf("  control/smtproutes:%u: %s:%s:%d\n", line->line, line->domain, line->host, line->port);
+  }
+}
+
+static void print_hosts(const struct probe *p)
+{
+  const struct resolve_answer *a = p->answer;
+
+  for (uint32_t i = 0; i < a->host_count; i++) {
+    if (p->plan.kind == ROUTE_HOST) {
+      printf("  host %s, port %d\n", a->hosts[i].name, p->plan.port);
+    } else if (a->implicit) {
+      printf("  no MX; address record of %s\n", a->hosts[i].name);
+    } else {
+      printf("  MX %u %s\n", a->hosts[i].preference, a->hosts[i].name);
+    }
+  }
+  printf("  answers are good for %u seconds\n", a->ttl);
+}
+
+/* Asks what relay-send would ask, but always for TLSA records, too. 0 or -1. */
+static int look_up(const struct probe *p, struct resolve_answer *a)
+{
+  struct resolve_question question = {.kind = p->plan.kind == ROUTE_HOST ? 'H' : 'M',
+                                      .port = p->plan.port};
+
+  if (p->plan.kind == ROUTE_DIRECT) {
+    *a = (struct resolve_answer){.status = RESOLVE_OK, .host_count = 1, .address_count = 1};
+    a->hosts[0].dane = DANE_UNASKED;
+    a->addresses[0].ip = p->plan.ip;
+    return 0;
+  }
+  if (p->plan.kind == ROUTE_REFUSED) {
+    *a = (struct resolve_answer){.status = RESOLVE_NOADDRESS};
+    return 0;
+  }
+  snprintf(question.name, sizeof(question.name), "%s", p->plan.name);
+  return dns_ask(&p->control->dns, &question, a);
+}
+
+int probe_domain(const char *as_typed, const struct probe_control *control)
 {
   static struct resolve_answer a;
   char domain[256]; /* in lower case, as relay-send has it */
-  struct probe p = {.domain = domain, .config = config, .policies = policies, .answer = &a};
+  struct probe p = {.domain = domain, .control = control, .answer = &a};
   uint32_t usable = 0;
 
   snprintf(domain, sizeof(domain), "%s", as_typed);
   scan_lowercase(domain, strlen(domain));
-  if (dns_ask(config, domain, true, &a) == -1) {
+  route_plan(&control->routes, domain, &p.plan);
+  if (look_up(&p, &a) == -1) {
     return EXIT_TEMPORARY;
   }
-  printf("%s %s\n", domain, status_words(&a));
+  printf("%s %s\n", domain, status_words(&p));
+  print_route(&p);
   if (*a.text) {
     printf("  %s\n", a.text);
   }
   if (a.status != RESOLVE_OK) {
-    return a.status == RESOLVE_AGAIN ? EXIT_TEMPORARY : EXIT_PERMANENT;
+    return a.status == RESOLVE_AGAIN || p.plan.kind == ROUTE_HOST ? EXIT_TEMPORARY : EXIT_PERMANENT;
   }
-  if (access("control/smtproutes", F_OK) == 0) {
-    printf("  (control/smtproutes is not looked at here: a route of it comes before this)\n");
+  if (p.plan.kind != ROUTE_DIRECT) {
+    print_hosts(&p);
+    /* Where no policy depends on it, a server that says nothing of the root is not waited for. */
+    p.validation = control->policies.dane ? dns_ask_validation() : DNS_VALIDATION_UNKNOWN;
   }
-  for (uint32_t i = 0; i < a.host_count; i++) {
-    printf("  MX %u %s\n", a.hosts[i].preference, a.hosts[i].name);
-  }
-  printf("  answers are good for %u seconds\n", a.ttl);
-  p.validation = dns_ask_validation();
-  if (policies->dane && p.validation == DNS_VALIDATES_NOT) {
+  if (p.validation == DNS_VALIDATES_NOT) {
     printf("  warning: the DNS server does not validate: control/tlspolicy's dane is no more than "
            "may\n");
   }

@@ -31,7 +31,7 @@
 #define CONTROL_FD 7
 /* How many there are is relay-send's to say. It hears of an end before it is reaped here. */
 #define WORKERS_MAX (WORK_WORKERS_MAX + 1000)
-#define REQUEST_MAX 64    /* bytes in a W */
+#define REQUEST_MAX 64 /* bytes in a W */
 
 static uint64_t workers;
 static pid_t resolver_pid;
@@ -243,8 +243,7 @@ int main(int argc, char **argv)
   static const struct option options[] = {
     {"check", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
   const char *directory = NULL, *domain = NULL;
-  static struct dns_config config;
-  struct tlspolicies policies;
+  static struct probe_control control;
   int c;
 
   report_program("relay-remote");
@@ -268,19 +267,21 @@ int main(int argc, char **argv)
   if (home_enter(directory) == -1) {
     die("enter the relay's directory");
   }
-  check_control(dns_config_read(&config));
+  check_control(dns_config_read(&control.dns));
   check_control(tls_trust_load());
   if (domain) {
-    tlspolicy_init(&policies);
-    check_control(tlspolicy_read(&policies));
-    return probe_domain(domain, &config, &policies);
+    tlspolicy_init(&control.policies);
+    smtproutes_init(&control.routes);
+    check_control(tlspolicy_read(&control.policies));
+    check_control(smtproutes_read(&control.routes));
+    return probe_domain(domain, &control);
   }
   drop_raise_nofile();
   if (io_reserve_standard_fds() == -1 || io_set_cloexec(CONTROL_FD) == -1 || drop_hide() == -1) {
     die("set up (is relay-send on fd 7?)");
   }
   set_signals();
-  start_resolver(&config);
+  start_resolver(&control.dns);
   serve();
   return EXIT_OK;
 }

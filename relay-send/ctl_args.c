@@ -8,9 +8,9 @@
 #include <string.h>
 
 const char ctl_args_help[] =
-  "usage: relay-ctl [-d DIR] [--json] [--limit N] COMMAND [WHAT]\n"
+  "usage: relay-ctl [-d DIR] [--json] [--wide] [--limit N] COMMAND [WHAT]\n"
   "\n"
-  "  stat           the relay, its tenants, its sites\n"
+  "  stat [WHAT]    the relay, what is in trouble, its sites, its tenants (--wide: all of it)\n"
   "  list [WHAT]    the recipients in the queue\n"
   "  why ID         what holds a message, the last reply, the next attempt\n"
   "  retry WHAT     try it now\n"
@@ -91,6 +91,8 @@ static int parse_option(struct ctl_args *args, int argc, char **argv, int *at)
     args->help = true;
   } else if (strcmp(word, "--json") == 0) {
     args->json = true;
+  } else if (strcmp(word, "--wide") == 0) {
+    args->wide = true;
   } else if (strcmp(word, "-d") == 0 || strcmp(word, "--limit") == 0) {
     if (*at + 1 == argc) {
       return wrong(args, "something must follow", word);
@@ -124,8 +126,8 @@ static int check(struct ctl_args *args, unsigned words)
   if (strcmp(q->verb, "why") == 0 && strcmp(q->kind, "id") != 0) {
     return wrong(args, "why needs the id of a message", "");
   }
-  if (strcmp(q->verb, "stat") == 0 && words > 1) {
-    return wrong(args, "nothing may follow stat", "");
+  if (strcmp(q->verb, "stat") == 0 && strcmp(q->kind, "id") == 0) {
+    return wrong(args, "stat is of all, tenant:X, site:X or domain:X; of a message ask why", "");
   }
   return 0;
 }

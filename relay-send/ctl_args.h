@@ -7,7 +7,7 @@
 struct ctl_args {
   struct ctl_request request;
   const char *directory; /* NULL: where home_enter() finds it */
-  bool json, help;
+  bool json, wide, help;
   char wrong[512]; /* after -1 */
 };
 

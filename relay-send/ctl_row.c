@@ -124,23 +124,70 @@ void ctl_row_hold(struct ctl_client *c, const char *name)
   end(c);
 }
 
-void ctl_row_tenant(struct ctl_client *c, const void *item)
+/* states are by enum rcpt_where, but what is ready at a lane that backs off counts as waiting. */
+void ctl_row_selected(struct ctl_client *c, uint64_t count, const uint64_t states[RCPT_PLACES])
 {
-  const struct tenant *t = item;
+  uint64_t total = 0;
 
+  for (int i = 0; i < RCPT_AT_END; i++) {
+    total += states[i];
+  }
+  begin(c, "selected");
+  put_text(c, "kind", c->request.kind);
+  put_text(c, "value", c->request.value);
+  put_number(c, "messages", (int64_t)count);
+  put_number(c, "recipients", (int64_t)total);
+  put_number(c, "ready", (int64_t)states[RCPT_AT_READY]);
+  put_number(c, "active", (int64_t)states[RCPT_AT_ACTIVE]);
+  put_number(c, "waiting",
+             (int64_t)(states[RCPT_AT_WAITING] + states[RCPT_AT_LOOKUP] + states[RCPT_AT_COMMIT]));
+  put_number(c, "held", (int64_t)states[RCPT_AT_HELD]);
+  put_number(c, "dsn_due", (int64_t)(states[RCPT_AT_DUE] + states[RCPT_AT_NOTICE]));
+  end(c);
+}
+
+static const char *domain_kind(const struct domain *d)
+{
+  if (d->state == DOMAIN_AGAIN) {
+    return d->outcome->stage == STAGE_TLS ? "tls" : "dns";
+  }
+  return d->state == DOMAIN_FAILED ? "failed" : "";
+}
+
+void ctl_row_domain(struct ctl_client *c, const struct domain *d, uint64_t recipients)
+{
+  const char *kind = domain_kind(d);
+  bool again = d->state == DOMAIN_AGAIN;
+  int64_t seconds_ago = (int64_t)sched_stamp() - d->failed_at;
+
+  begin(c, "domain");
+  put_text(c, "domain", d->name);
+  put_text(c, "site", d->site ? d->site->name : "");
+  put_text(c, "kind", kind);
+  put_number(c, "recipients", (int64_t)recipients);
+  put_number(c, "waiting", d->waiting_count);
+  put_number(c, "failures", !again ? 0 : strcmp(kind, "tls") == 0 ? d->tls_failures : d->failures);
+  put_text(c, "trouble", *kind ? d->outcome->reply : "");
+  put_number(c, "trouble_ms", again ? sched.wall - seconds_ago * 1000 : 0);
+  /* With a question under way the answer decides. */
+  put_number(c, "retry_ms", again && !d->token ? sched.wall + (d->retry_at - sched.now) : 0);
+  put_bool(c, "held", d->held);
+  end(c);
+}
+
+void ctl_row_tenant(struct ctl_client *c, const struct tenant *t, uint64_t recipients)
+{
   begin(c, "tenant");
   put_text(c, "tenant", t->name);
-  put_number(c, "recipients", t->recipients);
+  put_number(c, "recipients", (int64_t)recipients);
   put_number(c, "active", t->sending);
   put_number(c, "workers", t->active);
   put_bool(c, "held", t->held);
   end(c);
 }
 
-void ctl_row_site(struct ctl_client *c, const void *item)
+void ctl_row_site(struct ctl_client *c, const struct lane *lane)
 {
-  const struct lane *lane = item;
-
   begin(c, "site");
   put_text(c, "site", lane->site->name);
   put_text(c, "source", sources_name(lane->source));
@@ -168,12 +215,6 @@ const char *ctl_state(const struct rcpt *r)
                                                  "dsn",    "dsn",   "commit", "ended"};
 
   return schedule_obstacle(r) ? "waiting" : names[r->where];
-}
-
-/* A connection, or an answer of DNS, that was not had for all counts as one more. */
-static int64_t attempts(const struct rcpt *r)
-{
-  return (int64_t)r->attempts + (schedule_obstacle(r) != NULL);
 }
 
 static const char *site_name(const struct rcpt *r)
@@ -209,7 +250,7 @@ void ctl_row_recipient(struct ctl_client *c, struct rcpt *r)
   put_text(c, "recipient", rcpt_address(r));
   put_text(c, "site", site_name(r));
   put_text(c, "state", ctl_state(r));
-  put_number(c, "attempts", attempts(r));
+  put_number(c, "attempts", r->attempts);
   put_number(c, "bytes", m->content_len);
   put_number(c, "arrival_ms", m->arrival);
   put_number(c, "next_ms", next_time(r));
@@ -233,7 +274,7 @@ void ctl_row_why(struct ctl_client *c, struct rcpt *r, const char *last)
   put_text(c, "source", sources_name(m->source));
   put_text(c, "state", ctl_state(r));
   put_text(c, "reason", reason);
-  put_number(c, "attempts", attempts(r));
+  put_number(c, "attempts", r->attempts);
   put_number(c, "arrival_ms", m->arrival);
   put_number(c, "next_ms", next_time(r));
   put_number(c, "expires_ms", schedule_expires(m));

@@ -22,6 +22,8 @@ static struct timer rest;
 static void client_free(struct ctl_client *c)
 {
   ctl_walk_end(c);
+  ctl_stat_end(c);
+  ctl_end_free(c);
   channel_close(&c->channel);
   timer_clear(&c->timer);
   list_unlink(&c->all);
@@ -105,7 +107,7 @@ int ctl_server_open(int fd)
 /* Until all of the queue is told, an answer about it or an act on it would miss a part. */
 static bool may_go_on(const struct ctl_client *c)
 {
-  return c->working && (sched.told || strcmp(c->request.verb, "stat") == 0);
+  return c->working && (sched.told || (strcmp(c->request.verb, "stat") == 0 && !c->chosen));
 }
 
 bool ctl_server_run(void)
@@ -129,8 +131,8 @@ void ctl_server_last(uint64_t token, const char *text)
 {
   for (struct list_node *node = clients.next; node != &clients; node = node->next) {
     struct ctl_client *c = LIST_ITEM(node, struct ctl_client, all);
-    if (c->number == token >> 16) {
-      ctl_walk_last(c, (uint16_t)(token & 0xffff), text);
+    if (c->number == token >> 32) {
+      ctl_walk_last(c, (uint32_t)token, text);
       return;
     }
   }

@@ -6,24 +6,45 @@
 #include <string.h>
 
 static const struct ctl_column recipient_columns[] = {
-  {"ID", "id", CTL_TEXT},           {"STATE", "state", CTL_TEXT},
-  {"NEXT", "next_ms", CTL_NEXT},    {"TRIES", "attempts", CTL_NUMBER},
-  {"AGE", "arrival_ms", CTL_AGE},   {"SIZE", "bytes", CTL_SIZE},
-  {"TENANT", "tenant", CTL_TEXT},   {"SITE", "site", CTL_TEXT},
-  {"SENDER", "sender", CTL_TEXT},   {"RECIPIENT", "recipient", CTL_TEXT},
+  {"ID", "id", CTL_TEXT},         {"STATE", "state", CTL_TEXT},
+  {"NEXT", "next_ms", CTL_NEXT},  {"TRIES", "attempts", CTL_NUMBER},
+  {"AGE", "arrival_ms", CTL_AGE}, {"SIZE", "bytes", CTL_SIZE},
+  {"TENANT", "tenant", CTL_TEXT}, {"SITE", "site", CTL_TEXT},
+  {"SENDER", "sender", CTL_TEXT}, {"RECIPIENT", "recipient", CTL_TEXT},
 };
 static const struct ctl_column hold_columns[] = {
   {"HELD BY AN OPERATOR", "kind", CTL_TEXT},
   {"NAME", "value", CTL_TEXT},
 };
 static const struct ctl_column tenant_columns[] = {
-  {"TENANT", "tenant", CTL_TEXT},
-  {"RECIPIENTS", "recipients", CTL_NUMBER},
-  {"ACTIVE", "active", CTL_NUMBER},
-  {"WORKERS", "workers", CTL_NUMBER},
+  {"TENANT", "tenant", CTL_TEXT},   {"RECIPIENTS", "recipients", CTL_NUMBER},
+  {"ACTIVE", "active", CTL_NUMBER}, {"WORKERS", "workers", CTL_NUMBER},
   {"HELD", "held", CTL_YES},
 };
+static const struct ctl_column domain_columns[] = {
+  {"DOMAIN", "domain", CTL_NAME}, {"WAITING", "waiting", CTL_NUMBER},
+  {"TROUBLE", "kind", CTL_TEXT},  {"TIMES", "failures", CTL_COUNT},
+  {"NEXT", "retry_ms", CTL_NEXT}, {"HELD", "held", CTL_YES},
+};
+static const struct ctl_column wide_domain_columns[] = {
+  {"DOMAIN", "domain", CTL_TEXT},
+  {"SITE", "site", CTL_TEXT},
+  {"RECIPIENTS", "recipients", CTL_NUMBER},
+  {"WAITING", "waiting", CTL_NUMBER},
+  {"HELD", "held", CTL_YES},
+  {"LAST", "kind", CTL_TEXT},
+  {"TIMES", "failures", CTL_COUNT},
+  {"AGO", "trouble_ms", CTL_AGE},
+  {"NEXT", "retry_ms", CTL_NEXT},
+  {"TROUBLE", "trouble", CTL_TEXT},
+};
 static const struct ctl_column site_columns[] = {
+  {"SITE", "site", CTL_NAME},         {"SOURCE", "source", CTL_TEXT},
+  {"OPEN", "open", CTL_NUMBER},       {"WINDOW", "window", CTL_NUMBER},
+  {"WAITING", "waiting", CTL_NUMBER}, {"BOUND BY", "signal", CTL_BOUND},
+  {"NEXT", "retry_ms", CTL_NEXT},
+};
+static const struct ctl_column wide_site_columns[] = {
   {"SITE", "site", CTL_TEXT},         {"SOURCE", "source", CTL_TEXT},
   {"WINDOW", "window", CTL_NUMBER},   {"CEILING", "ceiling", CTL_COUNT},
   {"RATE/MIN", "rate", CTL_COUNT},    {"OPEN", "open", CTL_NUMBER},
@@ -34,23 +55,28 @@ static const struct ctl_column site_columns[] = {
   {"AGO", "trouble_ms", CTL_AGE},     {"TROUBLE", "trouble", CTL_TEXT},
 };
 
-const struct ctl_column *ctl_table_columns(const char *type, unsigned *count)
+#define COLUMNS(of) of, sizeof of / sizeof *of
+
+const struct ctl_column *ctl_table_columns(const char *type, bool wide, unsigned *count)
 {
   static const struct {
     const char *type;
     const struct ctl_column *columns;
     unsigned count;
+    const struct ctl_column *wide_columns;
+    unsigned wide_count;
   } tables[] = {
-    {"recipient", recipient_columns, sizeof recipient_columns / sizeof *recipient_columns},
-    {"hold", hold_columns, sizeof hold_columns / sizeof *hold_columns},
-    {"tenant", tenant_columns, sizeof tenant_columns / sizeof *tenant_columns},
-    {"site", site_columns, sizeof site_columns / sizeof *site_columns},
+    {"recipient", COLUMNS(recipient_columns), COLUMNS(recipient_columns)},
+    {"hold", COLUMNS(hold_columns), COLUMNS(hold_columns)},
+    {"tenant", COLUMNS(tenant_columns), COLUMNS(tenant_columns)},
+    {"domain", COLUMNS(domain_columns), COLUMNS(wide_domain_columns)},
+    {"site", COLUMNS(site_columns), COLUMNS(wide_site_columns)},
   };
 
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (strcmp(type, tables[i].type) == 0) {
-      *count = tables[i].count;
-      return tables[i].columns;
+      *count = wide ? tables[i].wide_count : tables[i].count;
+      return wide ? tables[i].wide_columns : tables[i].columns;
     }
   }
   return NULL;
@@ -71,6 +97,7 @@ void ctl_table_begin(struct ctl_table *t, const struct ctl_column *columns, unsi
 {
   *t = (struct ctl_table){.columns = columns, .column_count = count};
   t->cells = memory_get(sizeof *t->cells * CTL_TABLE_ROWS * count);
+  t->notes = memory_get(sizeof *t->notes * CTL_TABLE_ROWS);
   for (unsigned i = 0; i < count; i++) {
     t->width[i] = width(columns[i].head);
   }
@@ -83,7 +110,8 @@ static bool right(enum ctl_column_kind kind)
 
 static void put_cell(const struct ctl_table *t, FILE *out, unsigned column, const char *text)
 {
-  int pad = (int)(t->width[column] - width(text));
+  size_t wide = width(text);
+  int pad = t->width[column] > wide ? (int)(t->width[column] - wide) : 0;
 
   if (right(t->columns[column].kind)) {
     fprintf(out, "%*s%s", pad, "", text);
@@ -93,6 +121,27 @@ static void put_cell(const struct ctl_table *t, FILE *out, unsigned column, cons
     fputs(text, out);
   }
   fputs(column + 1 < t->column_count ? "  " : "\n", out);
+}
+
+/* Below its row, indented, broken between words. */
+static void put_note(FILE *out, const char *note)
+{
+  size_t at = 0;
+
+  while (*note) {
+    size_t len = strcspn(note, " ");
+    char *word = memory_get(len + 1);
+    memcpy(word, note, len);
+    if (at > 0 && at + 1 + width(word) > CTL_TABLE_WIDTH) {
+      putc('\n', out);
+      at = 0;
+    }
+    fprintf(out, "%s%s", at == 0 ? "    " : " ", word);
+    at += width(word) + (at == 0 ? 4 : 1);
+    free(word);
+    note += len + strspn(note + len, " ");
+  }
+  putc('\n', out);
 }
 
 static void flush(struct ctl_table *t, FILE *out)
@@ -108,6 +157,11 @@ static void flush(struct ctl_table *t, FILE *out)
       char *cell = t->cells[row * t->column_count + i];
       put_cell(t, out, i, cell);
       free(cell);
+    }
+    if (t->notes[row]) {
+      put_note(out, t->notes[row]);
+      free(t->notes[row]);
+      t->notes[row] = NULL;
     }
   }
   t->row_count = 0;
@@ -142,6 +196,11 @@ static char *format_cell(const struct ctl_row *row, const struct ctl_column *col
     break;
   case CTL_YES:
     return memory_copy(number ? "yes" : "-");
+  case CTL_BOUND:
+    if (ctl_row_number(row, "held")) {
+      return memory_copy("held");
+    }
+    /* fall through */
   default:
     if (strcmp(column->field, "sender") == 0 && !*ctl_row_get(row, "sender")) {
       return memory_copy("<>");
@@ -154,15 +213,24 @@ static char *format_cell(const struct ctl_row *row, const struct ctl_column *col
 
 void ctl_table_row(struct ctl_table *t, FILE *out, const struct ctl_row *row, int64_t now)
 {
+  if (t->row_count == CTL_TABLE_ROWS) {
+    flush(t, out);
+  }
   for (unsigned i = 0; i < t->column_count; i++) {
     char *cell = format_cell(row, &t->columns[i], now);
     size_t wide = width(cell);
     t->cells[t->row_count * t->column_count + i] = cell;
+    if (t->columns[i].kind == CTL_NAME && wide > CTL_TABLE_NAME_MAX) {
+      wide = CTL_TABLE_NAME_MAX;
+    }
     t->width[i] = wide > t->width[i] ? wide : t->width[i];
   }
-  if (++t->row_count == CTL_TABLE_ROWS) {
-    flush(t, out);
-  }
+  t->row_count++;
+}
+
+void ctl_table_note(struct ctl_table *t, char *note)
+{
+  t->notes[t->row_count - 1] = note;
 }
 
 void ctl_table_end(struct ctl_table *t, FILE *out)
@@ -170,6 +238,7 @@ void ctl_table_end(struct ctl_table *t, FILE *out)
   if (t->cells) {
     flush(t, out);
     free(t->cells);
+    free(t->notes);
     t->cells = NULL;
   }
 }
@@ -187,6 +256,22 @@ static const char *plural(const struct ctl_row *row, const char *name)
   return ctl_row_number(row, name) == 1 ? "" : "s";
 }
 
+static void put_queue(FILE *out, const struct ctl_row *row)
+{
+  fprintf(out,
+          "queue        %s message%s, %s recipient%s\n"
+          "             %s ready, %s active, %s waiting, %s held, %s with a notice due\n",
+          ctl_row_get(row, "messages"), plural(row, "messages"), ctl_row_get(row, "recipients"),
+          plural(row, "recipients"), ctl_row_get(row, "ready"), ctl_row_get(row, "active"),
+          ctl_row_get(row, "waiting"), ctl_row_get(row, "held"), ctl_row_get(row, "dsn_due"));
+}
+
+void ctl_print_selected(FILE *out, const struct ctl_row *row)
+{
+  put_line(out, ctl_row_get(row, "kind"), ctl_row_get(row, "value"));
+  put_queue(out, row);
+}
+
 void ctl_print_relay(FILE *out, const struct ctl_row *row)
 {
   char uptime[CTL_PRINT_SHORT];
@@ -199,12 +284,7 @@ void ctl_print_relay(FILE *out, const struct ctl_row *row)
     fprintf(out, "OLD SETTINGS are in force, and relay will not start again: %s\n", why);
     free(why);
   }
-  fprintf(out, "queue        %s message%s, %s recipient%s: %s ready, %s active, %s waiting, %s held, "
-          "%s with a notice due\n",
-          ctl_row_get(row, "messages"), plural(row, "messages"), ctl_row_get(row, "recipients"),
-          plural(row, "recipients"), ctl_row_get(row, "ready"),
-          ctl_row_get(row, "active"), ctl_row_get(row, "waiting"), ctl_row_get(row, "held"),
-          ctl_row_get(row, "dsn_due"));
+  put_queue(out, row);
   fprintf(out, "connections  %s of %s, to %s site%s, for %s tenant%s; %s DNS question%s open\n",
           ctl_row_get(row, "workers"), ctl_row_get(row, "workers_max"), ctl_row_get(row, "sites"),
           plural(row, "sites"), ctl_row_get(row, "tenants"), plural(row, "tenants"),

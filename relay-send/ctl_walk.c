@@ -13,11 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CTL_HOLDS_MAX 2000
 #define CTL_MESSAGES_A_TURN 500
 #define CTL_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
 #define CTL_ASK_AGAIN_MS 40
-#define CTL_ROWS_QUEUED 500 /* in the channel, before the walk waits for relay-ctl */
 
 static bool verb_is(const struct ctl_client *c, const char *verb)
 {
@@ -66,12 +64,25 @@ static const char *plural(uint64_t n)
   return n == 1 ? "" : "s";
 }
 
+/* All has been visited; what relay-queue has been asked for is waited for. */
 static void finish(struct ctl_client *c)
 {
+  if (c->ends.open > 0) {
+    ctl_walk_end(c);
+    c->step = CTL_STEP_ANSWERS;
+    return;
+  }
   ctl_walk_end(c);
+  ctl_stat_end(c);
+  ctl_end_free(c);
   c->working = false;
   if (verb_is(c, "stat") || verb_is(c, "list") || verb_is(c, "why")) {
     ctl_answer(c, '.', "%llu", (unsigned long long)c->rows);
+  } else if (verb_is(c, "hold")) {
+    ctl_answer(c, '.', "%llu recipient%s; %s, until it is released", (unsigned long long)c->changed,
+               plural(c->changed),
+               kind_is(c, "id") ? "the message stays"
+                                : "the hold stands, for mail to come as well");
   } else if (c->left_alone > 0) {
     ctl_answer(c, '.', "%llu recipient%s; %llu left alone (on a connection, or ended already)",
                (unsigned long long)c->changed, plural(c->changed),
@@ -79,29 +90,6 @@ static void finish(struct ctl_client *c)
   } else {
     ctl_answer(c, '.', "%llu recipient%s", (unsigned long long)c->changed, plural(c->changed));
   }
-}
-
-static void end_by_operator(struct ctl_client *c, struct rcpt *r)
-{
-  struct outcome o = {.verdict = VERDICT_FAILED, .stage = STAGE_NONE, .status = "5.0.0",
-                      .reply = "returned by the operator of this relay"};
-  bool drop = verb_is(c, "drop");
-
-  if (r->where == RCPT_AT_ACTIVE || r->where == RCPT_AT_NOTICE || r->where == RCPT_AT_COMMIT ||
-      (r->where == RCPT_AT_DUE && !drop)) {
-    c->left_alone++;
-    return;
-  }
-  if (drop) {
-    o.verdict = VERDICT_DROPPED;
-    snprintf(o.reply, sizeof o.reply, "dropped by the operator of this relay");
-  }
-  if (r->where == RCPT_AT_DUE) {
-    rcpt_message(r)->pending++; /* it was settled once already */
-  }
-  rcpt_detach(r);
-  results_local(r, &o);
-  c->changed++;
 }
 
 static void hold_now(struct ctl_client *c, struct rcpt *r)
@@ -123,7 +111,9 @@ static void release_now(struct ctl_client *c, struct rcpt *r)
 
 static void visit_rcpt(struct ctl_client *c, struct rcpt *r)
 {
-  if (verb_is(c, "list")) {
+  if (verb_is(c, "stat")) {
+    ctl_stat_count(c, r);
+  } else if (verb_is(c, "list")) {
     ctl_row_recipient(c, r);
   } else if (verb_is(c, "retry")) {
     if (r->where == RCPT_AT_WAITING || r->where == RCPT_AT_READY || r->where == RCPT_AT_LOOKUP) {
@@ -135,19 +125,23 @@ static void visit_rcpt(struct ctl_client *c, struct rcpt *r)
   } else if (verb_is(c, "release")) {
     release_now(c, r);
   } else {
-    end_by_operator(c, r);
+    ctl_end_rcpt(c, r);
   }
 }
 
 static bool limit_reached(const struct ctl_client *c)
 {
-  return c->request.limit > 0 && c->rows + c->changed >= c->request.limit;
+  return c->request.limit > 0 && c->rows + c->changed + c->ends.open >= c->request.limit;
 }
 
 static void visit(struct ctl_client *c, struct message *m)
 {
   bool was_open = m->notice_open;
 
+  /* The operator has not seen it: a notice, perhaps, about what this bounce has returned. */
+  if (m->serial > c->newest && (verb_is(c, "bounce") || verb_is(c, "drop"))) {
+    return;
+  }
   m->notice_open = 1; /* keeps the message while its recipients may end */
   for (uint16_t i = 0; i < m->rcpt_count && !limit_reached(c); i++) {
     struct rcpt *r = &m->rcpts[i];
@@ -159,7 +153,7 @@ static void visit(struct ctl_client *c, struct message *m)
   message_release(m);
 }
 
-static void walk(struct ctl_client *c, struct list *list)
+void ctl_walk(struct ctl_client *c, struct list *list)
 {
   c->walked = list;
   list_open(list, &c->cursor);
@@ -180,8 +174,10 @@ static bool change_holds(struct ctl_client *c)
   const char *value = kind_is(c, "all") ? "" : c->request.value;
 
   if (!hold_set(c->request.kind, value, on) && !on) {
-    ctl_answer(c, '!', kind_is(c, "all") ? "not all mail is held; release what relay-ctl hold named"
-                                         : "%s is not held", value);
+    ctl_answer(c, '!',
+               kind_is(c, "all") ? "not all mail is held; release what relay-ctl hold named"
+                                 : "%s is not held",
+               value);
     return false;
   }
   return true;
@@ -189,7 +185,7 @@ static bool change_holds(struct ctl_client *c)
 
 void ctl_walk_begin(struct ctl_client *c)
 {
-  static const char *const verbs[] = {"stat", "list",    "why",    "retry", "hold",
+  static const char *const verbs[] = {"stat",    "list",   "why",  "retry", "hold",
                                       "release", "bounce", "drop", NULL};
   static const char *const kinds[] = {"all", "id", "tenant", "site", "domain", NULL};
   struct message *one = NULL;
@@ -198,8 +194,15 @@ void ctl_walk_begin(struct ctl_client *c)
     ctl_answer(c, '!', "this relay does not know %s %s", c->request.verb, c->request.kind);
     return;
   }
+  if (verb_is(c, "stat") && kind_is(c, "id")) {
+    ctl_answer(c, '!', "stat is of all, a tenant, a site or a domain");
+    return;
+  }
   if (verb_is(c, "stat")) {
-    c->step = CTL_STEP_RELAY;
+    ctl_stat_begin(c);
+    if (c->chosen) {
+      ctl_walk(c, &messages);
+    }
     c->working = true;
     return;
   }
@@ -215,6 +218,7 @@ void ctl_walk_begin(struct ctl_client *c)
     return;
   }
   c->working = true;
+  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the rest of the queue is yet to come */
   c->step = CTL_STEP_MESSAGES;
   c->why_place = 0;
   c->asked_again = 0;
@@ -227,7 +231,7 @@ void ctl_walk_begin(struct ctl_client *c)
     visit(c, one);
     finish(c);
   } else {
-    walk(c, &messages);
+    ctl_walk(c, &messages);
   }
 }
 
@@ -243,15 +247,18 @@ static void ask_last(struct ctl_client *c)
     return;
   }
   results_flush(); /* so that the answer is the newest */
-  dispatch_client_last(c->number << 16 | c->why_place, m->serial,
-                       m->rcpts[c->why_place].index);
+  dispatch_client_last(c->number << 32 | c->why_place, m->serial, m->rcpts[c->why_place].index);
   c->asked = true;
 }
 
-void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
+void ctl_walk_last(struct ctl_client *c, uint32_t place, const char *text)
 {
   struct message *m = message_find(c->request.value);
 
+  if (c->working && verb_is(c, "bounce")) {
+    ctl_end_answer(c, place, text); /* the loop is awake, and goes on with the walk or its end */
+    return;
+  }
   if (!c->working || !c->asked || place != c->why_place) {
     return;
   }
@@ -268,56 +275,6 @@ void ctl_walk_last(struct ctl_client *c, uint16_t place, const char *text)
   c->asked_again = 0;
 }
 
-static void site_rows(struct ctl_client *c, const struct site *site)
-{
-  for (struct list_node *node = site->lanes.next; node != &site->lanes; node = node->next) {
-    ctl_row_site(c, LIST_ITEM(node, struct lane, in_site));
-  }
-}
-
-/* All at once, as nothing keeps a place among them; more than this nobody reads. */
-static void hold_rows(struct ctl_client *c)
-{
-  const char *held;
-  size_t cursor = 0;
-  int n = 0;
-
-  while (n < CTL_HOLDS_MAX && (held = hold_next(&cursor)) != NULL) {
-    ctl_row_hold(c, held);
-    n++;
-  }
-  if (n == CTL_HOLDS_MAX && hold_next(&cursor)) {
-    ctl_row_hold(c, "... and more");
-  }
-}
-
-/* tenants, then sites; true at the end of both. */
-static bool stat_step(struct ctl_client *c)
-{
-  if (c->step == CTL_STEP_RELAY) {
-    ctl_row_relay(c);
-    hold_rows(c);
-    c->step = CTL_STEP_TENANTS;
-    walk(c, &tenants);
-  }
-  while (c->channel.queued < CTL_ROWS_QUEUED) {
-    struct list_node *node = list_step(c->walked, &c->cursor);
-    if (!node && c->step == CTL_STEP_SITES) {
-      return true;
-    }
-    if (!node) {
-      ctl_walk_end(c);
-      c->step = CTL_STEP_SITES;
-      walk(c, &sites);
-    } else if (c->step == CTL_STEP_TENANTS) {
-      ctl_row_tenant(c, LIST_ITEM(node, struct tenant, all));
-    } else {
-      site_rows(c, LIST_ITEM(node, struct site, all));
-    }
-  }
-  return false;
-}
-
 bool ctl_walk_step(struct ctl_client *c)
 {
   if (verb_is(c, "why")) {
@@ -326,23 +283,33 @@ bool ctl_walk_step(struct ctl_client *c)
     }
     return false;
   }
-  if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+  bool wait = ctl_end_wait(c);
+  if (c->step == CTL_STEP_ANSWERS) {
+    finish(c); /* or not yet */
+    return false;
+  }
+  if (wait || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
     return false; /* its reader, or relay-queue, wakes the loop */
   }
   if (c->step != CTL_STEP_MESSAGES) {
-    if (stat_step(c)) {
+    if (ctl_stat_step(c)) {
       finish(c);
     }
     return c->working;
   }
   for (int n = 0; n < CTL_MESSAGES_A_TURN; n++) {
     struct list_node *node = list_step(&messages, &c->cursor);
+    if (!node && c->chosen) {
+      ctl_walk_end(c);
+      c->step = CTL_STEP_RELAY;
+      return true;
+    }
     if (!node || limit_reached(c)) {
       finish(c);
       return false;
     }
     visit(c, LIST_ITEM(node, struct message, all));
-    if (c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
+    if (c->ends.full || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
       break;
     }
   }

@@ -5,7 +5,8 @@
 
 struct lane;
 
-/* What holds a recipient, as a sentence for people; of a lane, the signal that binds it. */
+/* All that holds a recipient, as a sentence for people, causes parted by "; also: "; of a lane, the
+ * signal that binds it. */
 void ctl_why_text(struct rcpt *r, char *out, size_t size);
 
 /* "down", "paused", "rate", "slow", "ceiling", "window", or "" if nothing holds it. */

@@ -50,22 +50,31 @@ bool hold_covers(const struct rcpt *r)
          (r->domain->site && r->domain->site->held);
 }
 
-void hold_describe(const struct rcpt *r, char *out, size_t size)
+unsigned hold_describe(const struct rcpt *r, char *out, size_t size)
 {
   const struct message *m = rcpt_message((struct rcpt *)r);
+  const struct site *site = r->domain->site;
+  const struct {
+    bool on;
+    const char *kind, *value;
+  } held[] = {
+    {all, "all mail", ""},
+    {m->held, "this message", ""},
+    {m->tenant->held, "tenant ", m->tenant->name},
+    {site && site->held, "site ", site ? site->name : ""},
+    {r->domain->held, "domain ", r->domain->name},
+  };
+  unsigned count = 0;
+  size_t used = 0;
 
   *out = '\0';
-  if (all) {
-    snprintf(out, size, "all mail");
-  } else if (m->held) {
-    snprintf(out, size, "this message");
-  } else if (m->tenant->held) {
-    snprintf(out, size, "tenant %s", m->tenant->name);
-  } else if (r->domain->held) {
-    snprintf(out, size, "domain %s", r->domain->name);
-  } else if (r->domain->site && r->domain->site->held) {
-    snprintf(out, size, "site %s", r->domain->site->name);
+  for (size_t i = 0; i < sizeof held / sizeof *held && used < size; i++) {
+    if (held[i].on) {
+      used += (size_t)snprintf(out + used, size - used, "%s%s%s", count++ > 0 ? ", " : "",
+                               held[i].kind, held[i].value);
+    }
   }
+  return count;
 }
 
 static void flag_sites(const char *name, bool on)

@@ -12,8 +12,11 @@ void hold_start(void);
 
 bool hold_is(const char *kind, const char *value);
 bool hold_covers(const struct rcpt *r);
-/* What covers it, for people ("tenant acme"); "" if nothing does. */
-void hold_describe(const struct rcpt *r, char *out, size_t size);
+/*
+ * All that covers it, for people ("tenant acme, site mx.test"); "" if nothing does. How many: each
+ * has to be released by itself.
+ */
+unsigned hold_describe(const struct rcpt *r, char *out, size_t size);
 
 /* Sets or ends one, and tells relay-queue. False: there was nothing to change. */
 bool hold_set(const char *kind, const char *value, bool on);

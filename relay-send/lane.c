@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define LANE_KEEP_MS 3600000 /* what a window has learnt outlives its last mail by this */
-#define LANE_RUN_TURN 200      /* jobs started in a turn of the loop */
+#define LANE_RUN_TURN 200    /* jobs started in a turn of the loop */
 
 struct list sites;
 static struct hash by_key;
@@ -114,16 +114,23 @@ void site_release(struct site *site)
 }
 
 /* A site has as many lanes as sources are in use for it: few. */
-struct lane *lane_get(struct site *site, uint16_t source)
+struct lane *lane_find(struct site *site, uint16_t source)
 {
-  struct list_node *node;
-  struct lane *lane;
-
-  for (node = site->lanes.next; node != &site->lanes; node = node->next) {
-    lane = LIST_ITEM(node, struct lane, in_site);
+  for (struct list_node *node = site->lanes.next; node != &site->lanes; node = node->next) {
+    struct lane *lane = LIST_ITEM(node, struct lane, in_site);
     if (lane->source == source) {
       return lane;
     }
+  }
+  return NULL;
+}
+
+struct lane *lane_get(struct site *site, uint16_t source)
+{
+  struct lane *lane = lane_find(site, source);
+
+  if (lane) {
+    return lane;
   }
   lane = memory_get(sizeof *lane);
   timer_init(&lane->timer, TIMER_LANE);

@@ -50,10 +50,10 @@ struct lane {
   struct window window;
   struct rate rate;
   struct slow slow;
-  uint32_t typical_ms;  /* of a transaction, smoothed; 0: none yet */
-  uint32_t ready;       /* recipients in all flows: lane_count() */
-  uint32_t tenants;     /* flows */
-  uint32_t open;        /* workers, from their being asked for to their end */
+  uint32_t typical_ms; /* of a transaction, smoothed; 0: none yet */
+  uint32_t ready;      /* recipients in all flows: lane_count() */
+  uint32_t tenants;    /* flows */
+  uint32_t open;       /* workers, from their being asked for to their end */
   uint32_t idle_count;
   uint32_t established; /* of them, greeted and not ending */
   uint32_t given;       /* of them, greeted and not gone: what the site counts */
@@ -61,13 +61,13 @@ struct lane {
   uint32_t users;       /* flows, workers, jobs */
   uint16_t source;
   bool failing;
-  bool paused;        /* and it is about our reputation */
-  bool full;          /* all of its connections exist, none of them fits: wait for an end */
-  uint32_t failures;  /* in a row */
+  bool paused;         /* and it is about our reputation */
+  bool full;           /* all of its connections exist, none of them fits: wait for an end */
+  uint32_t failures;   /* in a row */
   uint32_t generation; /* of what its source stands for: departure.c */
-  uint32_t failed_at; /* sched_stamp() of the last one, 0: never */
-  uint32_t pauses;    /* in a row */
-  uint32_t blamed;    /* replies about our reputation since the last delivery */
+  uint32_t failed_at;  /* sched_stamp() of the last one, 0: never */
+  uint32_t pauses;     /* in a row */
+  uint32_t blamed;     /* replies about our reputation since the last delivery */
   int64_t probe_at;
   int64_t delivered_at; /* the last time; 0: never */
   int64_t unused_at;
@@ -84,7 +84,8 @@ void lane_start(void);
 struct site *site_get(const char *key, const char *name, bool shared);
 void site_release(struct site *site);
 
-struct lane *lane_get(struct site *site, uint16_t source);
+struct lane *lane_get(struct site *site, uint16_t source);  /* made if new */
+struct lane *lane_find(struct site *site, uint16_t source); /* NULL: nothing is known of it */
 void lane_use(struct lane *lane);
 void lane_release(struct lane *lane);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 struct list messages;
+static uint64_t newest;
 static struct hash by_id;
 
 /* The budget of doc/INTERNALS.md; a field too many shows here first. */
@@ -56,6 +57,11 @@ void message_id(const struct message *m, char id[ID_SIZE])
     id[i] = alphabet[two >> (11 - bit % 8) & 31];
   }
   id[ID_LENGTH] = '\0';
+}
+
+uint64_t message_newest(void)
+{
+  return newest;
 }
 
 struct message *message_find(const char *id)
@@ -132,6 +138,7 @@ struct message *message_make(const struct dispatch_message *from, const struct d
   }
   m->indexed = inserted == 1;
   list_append(&messages, &m->all);
+  newest = m->serial > newest ? m->serial : newest;
   sched.messages++;
   return m;
 }

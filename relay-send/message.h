@@ -73,6 +73,7 @@ void message_start(void);
 struct message *message_make(const struct dispatch_message *m, const struct dispatch_rcpt *rcpts);
 
 struct message *message_find(const char *id);
+uint64_t message_newest(void); /* the highest serial so far: what comes later has a higher one */
 void message_id(const struct message *m, char id[ID_SIZE]);
 const char *message_sender(const struct message *m);
 struct message *rcpt_message(struct rcpt *r);

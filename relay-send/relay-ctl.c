@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "ctl.h"
 #include "ctl_args.h"
+#include "ctl_stat_print.h"
 #include "ctl_table.h"
 #include "exits.h"
 #include "home.h"
@@ -20,13 +21,14 @@
 #include <unistd.h>
 
 #define CONNECT_MS 5000
-#define ANSWER_MS 60000 /* between two datagrams */
+#define ANSWER_MS 300000 /* between two datagrams; an act on a million recipients gives but one */
 
 enum { EXIT_REFUSED = 1 };
 
 static struct {
-  bool json;
-  unsigned rows;
+  bool json, wide;
+  bool narrow; /* stat of a selection: everything about it */
+  unsigned rows, quiet;
   char type[16]; /* of the table under way */
   struct ctl_table table;
 } output;
@@ -53,11 +55,20 @@ static void print_json_row(const struct ctl_row *row)
   ctl_print_json(stdout, row);
 }
 
+/* What is said of a site that is well is only for who has asked for it. */
+static bool has_note(const struct ctl_row *row)
+{
+  if (strcmp(row->type, "site") == 0) {
+    return !output.wide && (output.narrow || ctl_site_rank(row) <= CTL_RANK_BOUND);
+  }
+  return strcmp(row->type, "domain") == 0 && !output.wide;
+}
+
 static void print_people_row(const struct ctl_row *row)
 {
   int64_t now = clock_wall_ms();
   unsigned count = 0;
-  const struct ctl_column *columns = ctl_table_columns(row->type, &count);
+  const struct ctl_column *columns = ctl_table_columns(row->type, output.wide, &count);
 
   if (columns && strcmp(output.type, row->type) != 0) {
     ctl_table_end(&output.table, stdout);
@@ -67,6 +78,11 @@ static void print_people_row(const struct ctl_row *row)
   }
   if (columns) {
     ctl_table_row(&output.table, stdout, row, now);
+    if (has_note(row)) {
+      ctl_table_note(&output.table, ctl_stat_note(row, now));
+    }
+  } else if (strcmp(row->type, "selected") == 0) {
+    ctl_print_selected(stdout, row);
   } else if (strcmp(row->type, "why") == 0) {
     fputs(output.rows ? "\n" : "", stdout);
     ctl_print_why(stdout, row, now);
@@ -74,6 +90,40 @@ static void print_people_row(const struct ctl_row *row)
     ctl_print_relay(stdout, row);
   }
   output.rows++;
+}
+
+static void print_row(const struct ctl_row *row)
+{
+  if (output.json) {
+    print_json_row(row);
+  } else if (strcmp(row->type, "site") == 0 && !output.wide && !output.narrow &&
+             ctl_site_rank(row) == CTL_RANK_QUIET) {
+    output.quiet++;
+  } else {
+    print_people_row(row);
+  }
+}
+
+/* The last site is here. */
+static void print_kept(void)
+{
+  const char *data;
+  struct ctl_row row;
+  size_t len;
+
+  while (ctl_rank_next(&data, &len) == 0) {
+    if (ctl_row_parse(data, len, &row) == 0) {
+      print_row(&row);
+      ctl_row_free(&row);
+    }
+  }
+  if (output.quiet > 0) {
+    ctl_table_end(&output.table, stdout);
+    printf("%s%u%s site%s without mail or connections (--wide lists them)\n",
+           strcmp(output.type, "site") == 0 ? "" : "\n", output.quiet,
+           strcmp(output.type, "site") == 0 ? " more" : "", output.quiet == 1 ? "" : "s");
+    output.quiet = 0;
+  }
 }
 
 /* verb '.': the summary of what was done. */
@@ -109,10 +159,11 @@ static int take(const struct ctl_request *q, const char *data, size_t len)
   char verb = 0, text[1024];
 
   if (ctl_row_parse(data, len, &row) == 0) {
-    if (output.json) {
-      print_json_row(&row);
+    if (strcmp(row.type, "site") == 0) {
+      ctl_rank_keep(ctl_site_rank(&row), data, len);
     } else {
-      print_people_row(&row);
+      print_kept();
+      print_row(&row);
     }
     ctl_row_free(&row);
     return -1;
@@ -128,6 +179,7 @@ static int take(const struct ctl_request *q, const char *data, size_t len)
     report_fatal("%s", text);
     return EXIT_REFUSED;
   }
+  print_kept();
   print_end(q, text);
   return EXIT_OK;
 }
@@ -180,6 +232,8 @@ int main(int argc, char **argv)
     return EXIT_TEMPORARY;
   }
   output.json = args.json;
+  output.wide = args.wide;
+  output.narrow = strcmp(args.request.kind, "all") != 0;
   int status = ask(&args.request);
   if (fflush(stdout) == EOF || ferror(stdout)) {
     report_fatal_errno("unable to write the output");

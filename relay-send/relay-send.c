@@ -24,6 +24,7 @@
 #include "notice.h"
 #include "report.h"
 #include "results.h"
+#include "replies.h"
 #include "retry_all.h"
 #include "schedule.h"
 #include "stop.h"
@@ -178,7 +179,37 @@ static void configure(const char *directory)
 
 static const char usage[] =
   "usage: relay-send [-d DIR]\n"
-  "The scheduler. Run by relay-start, which gives it sockets on fds 3, 5 and 7.\n";
+  "       relay-send [-d DIR] --replies\n"
+  "The scheduler. Run by relay-start, which gives it sockets on fds 3, 5 and 7.\n"
+  "  --replies  print control/replies and the table behind it, and end\n";
+
+/* Takes the word out of the command line. */
+static bool take_word(int *argc, char **argv, const char *word)
+{
+  for (int i = 1; i < *argc; i++) {
+    if (strcmp(argv[i], word) == 0) {
+      memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv);
+      --*argc;
+      return true;
+    }
+  }
+  return false;
+}
+
+static int print_replies(const char *directory)
+{
+  if (home_enter(directory) == -1) {
+    die_errno("enter the relay's directory");
+  }
+  if (replies_print(stdout) != CONTROL_OK) {
+    report_fatal("%s", control_error());
+    return EXIT_USAGE;
+  }
+  if (fflush(stdout) == EOF || ferror(stdout)) {
+    die_errno("write the table");
+  }
+  return EXIT_OK;
+}
 
 int main(int argc, char **argv)
 {
@@ -187,11 +218,15 @@ int main(int argc, char **argv)
   int status;
 
   report_program("relay-send");
-  block_signals(&set);
+  bool replies = take_word(&argc, argv, "--replies");
   status = home_options(argc, argv, usage, &directory);
   if (status != -1) {
     return status;
   }
+  if (replies) {
+    return print_replies(directory);
+  }
+  block_signals(&set);
   configure(directory);
   if (drop_hide() == -1) {
     die_errno("hide from processes of the same user");

@@ -21,17 +21,16 @@ static const struct {
   const char *word;
   enum stage stage;
 } where[] = {
-  {"connect", STAGE_CONNECT}, {"banner", STAGE_BANNER}, {"helo", STAGE_HELO},
-  {"tls", STAGE_TLS},         {"mail", STAGE_MAIL},     {"rcpt", STAGE_RCPT},
-  {"data", STAGE_DATA},       {"dot", STAGE_DOT},
+  {"connect", STAGE_CONNECT}, {"banner", STAGE_BANNER}, {"helo", STAGE_HELO}, {"tls", STAGE_TLS},
+  {"mail", STAGE_MAIL},       {"rcpt", STAGE_RCPT},     {"data", STAGE_DATA}, {"dot", STAGE_DOT},
 };
 #define WHERE_COUNT (sizeof where / sizeof *where)
 #define WHERE_ANY ((1u << WHERE_COUNT) - 1)
 
 const char *trouble_name(enum trouble kind)
 {
-  static const char *const names[TROUBLE_KINDS] = {"",        "ceiling", "rate",   "reputation",
-                                                   "blocked", "slow",    "broken", "down",   "source"};
+  static const char *const names[TROUBLE_KINDS] = {
+    "", "ceiling", "rate", "reputation", "blocked", "slow", "broken", "down", "source"};
 
   return names[kind];
 }
@@ -161,6 +160,44 @@ enum control_result replies_read(struct replies *replies)
     replies_add(replies, *line);
   }
   return result;
+}
+
+static bool has_line(const struct control_list *list, const char *line)
+{
+  for (size_t i = 0; i < list->count; i++) {
+    if (strcmp(list->lines[i], line) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+enum control_result replies_print(FILE *out)
+{
+  struct replies checked;
+  struct control_list list = {0};
+
+  replies_init(&checked);
+  enum control_result result = replies_read(&checked);
+  replies_free(&checked);
+  if (result == CONTROL_OK) {
+    result = control_list("replies", &list);
+  }
+  if (result != CONTROL_OK && result != CONTROL_MISSING) {
+    return result;
+  }
+  fputs("# control/replies: the first line that fits decides\n", out);
+  for (size_t i = 0; i < list.count; i++) {
+    fprintf(out, "%s\n", list.lines[i]);
+  }
+  fputs("# the table in relay\n", out);
+  for (const char *const *line = replies_built_in; *line; line++) {
+    if (!has_line(&list, *line)) {
+      fprintf(out, "%s\n", *line);
+    }
+  }
+  control_list_free(&list);
+  return CONTROL_OK;
 }
 
 /* A star takes the shortest text that lets the rest fit; only the last star is ever tried again. */

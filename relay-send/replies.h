@@ -5,6 +5,8 @@
 #include "trouble.h"
 #include "verdict.h"
 
+#include <stdio.h>
+
 /*
  * control/replies: which reply of an MX is about ourselves, and of what kind.
  * A line has four columns, separated by blanks:
@@ -37,6 +39,12 @@ void replies_free(struct replies *replies);
 
 /* One line, to the end of the table. NULL, or what is wrong with it. */
 const char *replies_add(struct replies *replies, const char *line);
+
+/*
+ * All lines that count, in their order, as a file that says the same: the operator's, then those of
+ * the table that he does not have.
+ */
+enum control_result replies_print(FILE *out);
 
 /* What a 4xx or 5xx of this site is about. Outcomes without a reply are none. */
 enum trouble replies_find(const struct replies *replies, const char *site, const struct outcome *o);

@@ -1,5 +1,6 @@
 #include "results.h"
 
+#include "clock.h"
 #include "dispatch_client.h"
 #include "memory.h"
 #include "notice.h"
@@ -74,15 +75,11 @@ static void deferred(struct rcpt *r, struct dispatch_result *result)
 static void expire(struct dispatch_result *result)
 {
   struct outcome *o = &result->outcome;
-  char last[sizeof o->reply];
-  uint64_t days = sched.settings.lifetime / 86400, hours = sched.settings.lifetime / 3600;
+  char last[sizeof o->reply], span[CLOCK_SPAN_SIZE];
 
   memcpy(last, o->reply, sizeof last);
-  if (days > 1) {
-    snprintf(o->reply, 100, "not delivered for %llu days; last: ", (unsigned long long)days);
-  } else {
-    snprintf(o->reply, 100, "not delivered for %llu hours; last: ", (unsigned long long)hours);
-  }
+  clock_format_span(sched.settings.lifetime, span);
+  snprintf(o->reply, sizeof o->reply, "not delivered for %s; last: ", span);
   size_t used = strlen(o->reply);
   snprintf(o->reply + used, sizeof o->reply - used, "%s", last);
   o->verdict = VERDICT_FAILED;

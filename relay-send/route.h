@@ -2,6 +2,7 @@
 #define ROUTE_H
 
 #include "resolve.h"
+#include "route_plan.h"
 #include "tlspolicy.h"
 #include "settings.h"
 #include "work.h"
@@ -26,24 +27,6 @@ struct route {
   uint32_t count;
   struct route_host hosts[];
 };
-
-/* How mail for a domain is routed before DNS is asked. */
-enum route_kind {
-  ROUTE_MX,      /* question m, of the domain itself */
-  ROUTE_HOST,    /* question h, of a host from control/smtproutes */
-  ROUTE_DIRECT,  /* an address: no question */
-  ROUTE_REFUSED  /* an address that mail from outside may not reach */
-};
-
-struct route_plan {
-  enum route_kind kind;
-  char name[256]; /* what to ask, or the address in brackets */
-  struct ip ip;
-  int port;
-};
-
-/* domain is a mail domain, an address literal, or "ADDRESS PORT" (transparent mode). */
-void route_plan(const struct smtproutes *routes, const char *domain, struct route_plan *plan);
 
 /* Of an answer RESOLVE_OK, or of a direct plan (a NULL). route_free() releases it. */
 struct route *route_make(const struct sitemap *map, const struct route_plan *plan,

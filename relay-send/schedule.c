@@ -11,8 +11,9 @@
 
 #include <stdio.h>
 
-#define SCHEDULE_LOOK_MS 300000 /* an overdue recipient that cannot be ended yet is looked at again */
-#define SCHEDULE_FULL_MS 50     /* while relay-queue's channel is full */
+#define SCHEDULE_LOOK_MS                                                                           \
+  300000                    /* an overdue recipient that cannot be ended yet is looked at again */
+#define SCHEDULE_FULL_MS 50 /* while relay-queue's channel is full */
 #define SCHEDULE_DUE_SPREAD_MS 5000
 
 /* What the timer of a waiting recipient is about (timer.mark). */
@@ -176,26 +177,73 @@ static bool failed_since(const struct rcpt *r)
   return failed_at >= r->at;
 }
 
+/*
+ * Nothing has failed; it has waited for its turn all the time, because of a rate, a ceiling, a
+ * flood. For its sender that is a delay like any other (RFC 3461 4.1, 5.2.8). False: it is not so.
+ */
+static bool waits_for_turn(const struct rcpt *r, struct outcome *o)
+{
+  const struct lane *lane = r->where == RCPT_AT_READY ? r->flow->lane : NULL;
+
+  if (!lane || lane->failing || !sched_may_start()) {
+    return false;
+  }
+  /* RFC 3463 3.5: X.4.5, mail system congestion. */
+  *o = (struct outcome){.verdict = VERDICT_DEFERRED, .stage = STAGE_NONE, .status = "4.4.5"};
+  if (!rate_open(&lane->rate, sched.now) && lane->troubles[TROUBLE_RATE].reply) {
+    snprintf(o->reply, sizeof o->reply,
+             "it waits for its turn: %s takes %u messages a minute from this "
+             "relay, and has said: %.300s",
+             lane->site->name, lane->rate.per_minute, lane->troubles[TROUBLE_RATE].reply);
+  } else {
+    snprintf(o->reply, sizeof o->reply, "it waits for its turn at %s", lane->site->name);
+  }
+  return true;
+}
+
+/* Why it is late, so that the delay DSN has something to say; nothing if an outcome says it. */
+static void note_delay(struct rcpt *r)
+{
+  const struct outcome *why = schedule_obstacle(r);
+  struct outcome turn;
+
+  if (r->told || !schedule_delay_wanted(r)) {
+    return;
+  }
+  if (why && failed_since(r)) {
+    results_note(r, why);
+  } else if (!why && waits_for_turn(r, &turn)) {
+    results_note(r, &turn);
+  }
+}
+
+/* One notice for all recipients of the message that are late. */
+static void tell_delay(struct message *m, struct rcpt *r)
+{
+  for (uint16_t i = 0; i < m->rcpt_count; i++) {
+    if (m->rcpts[i].where == RCPT_AT_READY || m->rcpts[i].where == RCPT_AT_LOOKUP) {
+      note_delay(&m->rcpts[i]);
+    }
+  }
+  if (r->told) {
+    notice_delay(r);
+  }
+}
+
 /* A ready one, or one at lookup, is overdue for a delay DSN or for its end. */
 static void overdue(struct rcpt *r)
 {
   const struct outcome *why = schedule_obstacle(r);
   struct message *m = rcpt_message(r);
 
-  if (why && !failed_since(r)) {
-    why = NULL;
-  }
-  if (why && sched.wall >= schedule_expires(m)) {
+  if (why && failed_since(r) && sched.wall >= schedule_expires(m)) {
     struct outcome o = *why;
     rcpt_detach(r);
     results_local(r, &o);
     return;
   }
-  if (schedule_delay_wanted(r) && sched.wall >= schedule_delay_at(m) && (why || r->tried)) {
-    if (why && !r->told) {
-      results_note(r, why); /* so that the DSN has something to say */
-    }
-    notice_delay(r);
+  if (schedule_delay_wanted(r) && sched.wall >= schedule_delay_at(m)) {
+    tell_delay(m, r);
   }
   watch(r);
 }

@@ -250,10 +250,11 @@ class Relay:
         return []
 
     def wait_tried(self, ident):
-        """Until an attempt has failed for each recipient of that message; its why rows."""
+        """Until each recipient of that message waits for a next try (its own, its site's or its domain's);
+        its why rows."""
         def tried():
             found = self.why(ident)
-            return found and all(row["attempts"] > 0 and row["state"] != "active" for row in found) and found
+            return found and all(row["state"] == "waiting" for row in found) and found
         return wait_for(tried, f"{ident} has been tried in vain")
 
     def wait_empty(self, seconds=20):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from peers import Receiver, Tinydns
-from relaytest import Failed, run, wait_for
+from relaytest import BUILD, Failed, run, run_program, wait_for
 
 CONTENT = b"From: a@b.test\r\nSubject: route\r\n\r\nhello\r\n"
 SENDER = "sender@back.test"
@@ -34,7 +34,7 @@ def relay_for(test, six_port):
     one, two = test.port(), test.port()
     routes = [f"routed.test:{test.address(33)}:{one}", f".sub.test:{test.address(33)}:{two}",
               "byname.test:one.test:25", f"[192.0.2.9]:{test.address(33)}:{one}",
-              f"six.route.test:[::1]:{six_port}", "exact.sub.test:"]
+              f"six.route.test:[::1]:{six_port}", "exact.sub.test:", "gone.test:nosuch.test"]
     relay = test.relay(routes=routes, control={
         "resolver": f"{test.address(53)}:53", "mxlocal": [f"{test.net}.0/24", "::1"],
         "timeoutconnect": 3, "retry": 600})
@@ -70,11 +70,38 @@ def check_bounces(test, relay, back, wanted):
         test.check(words in notice, f"its reason has {words!r}", notice)
 
 
+def check_person(test, relay, receivers):
+    """relay-remote --check goes the same ways."""
+    routed, below, one = (f"{r.address}:{r.port}" for r in receivers)
+    at_one, at_routed = one.split(":")[0], routed.split(":")[0]
+    wanted = {  # domain: (status, words)
+        "Routed.test": (0, f"routed.test goes to an address\n  control/smtproutes:1: routed.test:{routed}\n", at_routed),
+        "y.z.sub.test": (0, f"control/smtproutes:2: .sub.test:{below}\n", at_routed),
+        "byname.test": (0, "control/smtproutes:3: byname.test:one.test:25\n  host one.test, port 25\n", at_one),
+        "exact.sub.test": (100, "exact.sub.test does not exist", "smtproutes:6: exact.sub.test::25\n"),
+        "gone.test": (111, "gone.test has no usable host in control/smtproutes: mail waits", "smtproutes:7: gone.test:nosuch.test"),
+        "aonly.test": (0, "aonly.test has no MX; mail goes to its address (RFC 5321 5.1)\n  no MX; address record of aonly.test\n",
+                       at_one),
+        "prefer.test": (0, "prefer.test mail goes to its MXs\n  MX 10 one.test\n  MX 20 two.test\n", at_one),
+        "[127.0.0.1]": (100, "[127.0.0.1] is a local address, or malformed: mail is refused, 5.4.6", ""),
+        "null.test": (100, "null MX", "")}
+    for domain, (status, *words) in wanted.items():
+        done = run_program(BUILD / "bin/relay-remote", "-d", relay.directory, "--check", domain, check=False)
+        test.equal(done.returncode, status, f"--check {domain}: status {status}")
+        test.check(all(w in done.stdout for w in words), f"--check {domain} says where its mail goes", done.stdout + done.stderr)
+        test.equal("control/smtproutes:" in done.stdout, any("smtproutes:" in w for w in words),
+                   "with the line that decided, if one did")
+    (relay.directory / "control/smtproutes").open("a").write(":one.test\n")
+    done = run_program(BUILD / "bin/relay-remote", "-d", relay.directory, "--check", "any.example", check=False)
+    test.check("control/smtproutes:8: :one.test:25\n" in done.stdout and done.returncode == 0, "the default line counts, too",
+               done.stdout + done.stderr)
+
+
 def check_deferred(test, relay, rcpt, words):
     ident = relay.send(SENDER, rcpt, CONTENT)
     def deferred():
         found = relay.why(ident)
-        return found and found[0]["attempts"] > 0 and found[0]
+        return found and found[0]["state"] == "waiting" and found[0]
     row = wait_for(deferred, f"{rcpt} is deferred", 40)
     test.equal(row["state"], "waiting", f"{rcpt} waits")
     test.check(words in row["last"] + row["reason"], f"relay-ctl why {rcpt} has {words!r}", str(row))
@@ -97,6 +124,7 @@ def main(test):
         "a@self.test": ("5.4.6", "self.test"), "a@textonly.test": ("5.1.2", "textonly.test"),
         # A stranger's literal never makes the relay talk to its own host.
         f"a@[{test.address(32)}]": ("5.4.6", "literal"), "a@[IPv6:::1]": ("5.4.6", "literal")})
+    check_person(test, relay, (routed, below, one))
     for domain in ("silent.example", "referred.test"):
         check_deferred(test, relay, f"a@{domain}", domain)
     check_ipv6(test, relay)

@@ -98,6 +98,9 @@ def check_drop_bounce(test, relay, mx, back):
             relay.wait_empty()
             if verb == "bounce":
                 notice = back.wait(1)[0].content.decode()
+                words = "returned by the operator of this relay; last: [127.0.0.1]"
+                said = " ".join(notice.split())
+                test.check(words in said and "said: 450 4.2.0 wait" in said, f"its notice quotes the MX: {selector}", notice)
                 test.check("x@gone.test" in notice and "y@gone.test" in notice and "Action: failed" in notice,
                            f"bounce {selector} tells the sender", notice)
             else:

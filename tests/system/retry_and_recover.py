@@ -2,13 +2,14 @@
 """What waits is tried again: an MX that is down and comes back, 4xx, relay-ctl retry, svc -a,
 lifetime. The notifications have a test of their own (notices.py)."""
 # limit: 200
+import re
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from peers import Receiver
-from relaytest import run, wait_for
+from relaytest import BUILD, run, run_program, wait_for
 
 CONTENT = b"From: a@b.test\r\nSubject: wait\r\n\r\nhello\r\n"
 SENDER = "s@back.test"
@@ -24,7 +25,18 @@ def check_down(test, relay, receiver):
     test.check(row["next_ms"] > time.time() * 1000, "why says when the next attempt is", str(row))
     text = relay.ctl("why", ident).stdout
     test.check("a@down.test" in text and "refused" in text.lower(), "why for people says the same", text)
+    check_attempts(test, relay, ident, 0, "a connection that is not had")
     return ident
+
+
+def check_attempts(test, relay, ident, wanted, what):
+    """list, why and relay-queue -l count alike: the recipient's own attempts."""
+    def counts():
+        on_disk = run_program(BUILD / "bin/relay-queue", "-l", relay.directory / "queue").stdout
+        found = re.search(rf"^{ident} .*\n(?:  <.*\n)*?  <.*attempts=(\d+)", on_disk, re.M)
+        return [r["attempts"] for r in relay.why(ident) + relay.listed(ident)] + [int(found.group(1))]
+    wait_for(lambda: counts() == [wanted] * 3, f"{what}: list, why and relay-queue -l have {wanted} attempts: {counts()}", 3)
+    test.equal(counts(), [wanted] * 3, f"{what} counts {wanted} attempts in list, why and relay-queue -l")
 
 
 def check_recovery(test, relay, receiver):
@@ -104,6 +116,7 @@ def check_restart(test, relay, receiver):
     receiver.rcpt = "451 4.7.1 come again"
     ident = relay.send(SENDER, "y@later.test", CONTENT)
     before = relay.wait_tried(ident)[0]
+    check_attempts(test, relay, ident, 1, "a reply to RCPT")
     relay.sandbox("restart")
     relay.wait_ready()
     found = relay.why(ident)

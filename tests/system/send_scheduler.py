@@ -8,12 +8,13 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from relaytest import run
+from relaytest import BUILD, run
 from send_process import Send
 
 counter = 0
@@ -78,7 +79,7 @@ def check_lane(test):
     send.still(0.3)
     test.check(send.asked <= 4, "a host that does not answer is tried by one connection at a time", send.asked)
     row = json.loads(send.ctl("--json", "list", "--limit", "1").stdout)[0]
-    test.equal(row["state"], "waiting", "its mail waits")
+    test.equal((row["state"], row["attempts"]), ("waiting", 0), "its mail waits, and no attempt is counted")
     held = send.message("other@down.test")[1]
     send.ctl("hold", held)
     row = json.loads(send.ctl("--json", "stat").stdout)[0]
@@ -212,7 +213,7 @@ def check_expiry(test):
     result = send.of(old)[0]
     test.equal((result.verdict, result.status, result.due), ("f", "5.4.7", True),
                "an old one fails when its attempt in this run has failed")
-    test.check("not delivered" in result.reply and "451 4.3.0 still not" in result.reply, "with the last reply",
+    test.check("not delivered for 100 seconds; last: " in result.reply and "451 4.3.0 still not" in result.reply, "with the last reply",
                result.reply)
     test.equal(send.of(young)[0].verdict, "t", "the young one is deferred")
     send.pump(lambda: send.notices)
@@ -274,7 +275,9 @@ def check_notices(test):
 
 def check_operator(test):
     send = start(test)
-    send.ctl("hold", "tenant:t2")
+    done = send.ctl("hold", "tenant:t2")
+    test.equal(done.stdout, "hold: 0 recipients; the hold stands, for mail to come as well, until it is released\n",
+               "hold says that it is one, though nothing is queued")
     send.pump(lambda: send.notes)
     test.equal(send.notes, {"hold tenant t2": "1"}, "a hold is noted")
     serial, ident = send.message("a@one.test", tenant="t2")
@@ -284,12 +287,17 @@ def check_operator(test):
     test.equal(send.of(serial), [], "what comes later is held too")
     row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
     test.check(row["state"] == "held" and "tenant t2" in row["reason"], "why names the hold", row["reason"])
+    send.ctl("hold", "domain:one.test")
+    row = json.loads(send.ctl("--json", "why", ident).stdout)[0]
+    test.check("holds tenant t2, domain one.test; relay-ctl release ends that, of each by itself" in row["reason"],
+               "why names both holds", row["reason"])
+    send.ctl("release", "domain:one.test")
     done = send.ctl("release", "tenant:t2")
     test.equal(done.stdout, "release: 1 recipient\n", "release says what it did")
     send.pump(lambda: send.of(serial))
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
-    send.pump(lambda: send.notes["hold tenant t2"] == "")
-    test.equal(send.notes, {"hold tenant t2": ""}, "the note is forgotten")
+    send.pump(lambda: send.notes["hold tenant t2"] == send.notes["hold domain one.test"] == "")
+    test.equal(send.notes, {"hold tenant t2": "", "hold domain one.test": ""}, "the notes are forgotten")
     send.connect = lambda w: w.no_session()
     dropped, ident = send.message("a@gone.test")
     returned, _ = send.message("a@back.test")
@@ -299,9 +307,69 @@ def check_operator(test):
     send.pump(lambda: send.of(dropped) and send.of(returned))
     test.equal([(r.verdict, r.due) for r in send.of(dropped) + send.of(returned)], [("x", False), ("f", True)],
                "drop and bounce")
+    test.equal(send.of(returned)[0].reply, "returned by the operator of this relay; last: Connection refused",
+               "bounce quotes why the site is down")
+    check_bounce(test)
     test.equal(send.ctl("why", "0" * 16).returncode, 1, "no such message is status 1")
     test.equal(send.ctl("why").returncode, 100, "wrong use is status 100")
     test.equal(send.ctl("list", "tenant:x\x1b[31m").returncode, 0, "nothing matches")
+
+
+def check_bounce(test, count=900):
+    """What relay-queue has as the last reply is in the notice."""
+    send = start(test, retry="600")
+    send.last = "mx.test said: 450 4.2.0 full"
+    send.mx = lambda w: (w.outcomes("t", 450, "4.2.0", "text", "r"), w.end())
+    many, ident = send.message([f"u{n}@many.test" for n in range(count)])
+    others = [send.message(f"u{n}@other.test")[0] for n in range(20)]
+    send.pump(lambda: len(send.of(many)) == count and len(send.results) == count + 20, 20)
+    send.results.clear()
+    done = send.ctl("--limit", "3", "bounce", "domain:other.test").stdout
+    test.equal(done, "bounce: 3 recipients\n", "a limit is kept")
+    send.last = ""
+    done = send.ctl("bounce", "domain:other.test").stdout
+    test.equal(done, "bounce: 17 recipients\n", "without an answer about the last reply they are returned all the same")
+    send.last = "mx.test said: 450 4.2.0 full"
+    done = send.ctl("bounce", ident).stdout
+    test.equal(done, f"bounce: {count} recipients\n", "all recipients of a big message")
+    send.pump(lambda: len(send.results) == count + 20)
+    words = "returned by the operator of this relay"
+    test.equal(sorted({r.reply for r in send.results}), [words, f"{words}; last: mx.test said: 450 4.2.0 full"],
+               "with the last reply where there is one")
+    test.equal({r.reply for r in send.of(many)}, {f"{words}; last: mx.test said: 450 4.2.0 full"}, "each")
+    row = json.loads(send.ctl("--json", "stat").stdout)[0]
+    test.equal(row["waiting"], 0, "nothing waits any more")
+    check_bounce_spares_notices(test)
+
+
+def check_bounce_spares_notices(test, count=2500):
+    """The notices about what is returned come into the queue meanwhile: they are not what was meant."""
+    send = start(test, told=False)
+    early = subprocess.Popen([str(w) for w in (BUILD / "bin/relay-ctl", "-d", send.directory, "drop", "all")],
+                             stdout=subprocess.PIPE, text=True)
+    send.still(0.3)
+    send.message("u@early.test", fd=False)
+    send.told()
+    send.pump(lambda: early.poll() is not None)
+    test.equal(early.communicate()[0], "drop: 1 recipient\n", "what a start has yet to tell is in the queue already")
+    send = start(test, retry="600")
+    send.mx = lambda w: (w.outcomes("t", 450, "4.2.0", "text", "r"), w.end())
+    for n in range(count):
+        send.message(f"u{n}@many.test", fd=False)
+    send.pump(lambda: len(send.results) == count, 30)
+    send.results.clear()
+    plain, dsns = send._from_queue, []
+
+    def answer(f):
+        plain(f)
+        if f[0] == "B":
+            dsns.append(send.message("s@held.test", sender="", fd=False)[0])
+    send._from_queue = answer
+    send.mx = lambda w: None
+    done = send.ctl("bounce", "tenant:t1").stdout
+    test.equal(done, f"bounce: {count} recipients\n", "bounce of a tenant leaves the notices alone that it causes")
+    send.pump(lambda: len(dsns) == count)
+    test.equal({s for d in dsns for s in [len(send.of(d))]}, {0}, "they are in the queue")
 
 
 def check_settings(test):

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from relaytest import run
+from relaytest import BUILD, run, run_program
 from send_process import Send
 
 counter = 0
@@ -95,7 +95,7 @@ def check_ceiling(test, count=800):
     reasons = [why(send, i)["reason"] for i in idents]
     test.check("takes 10 connections from us (learnt from" in reasons[-1] and "too many connections" in reasons[-1] and
                "before it" in reasons[-1], "why names the signal", reasons[-1])
-    table = send.ctl("stat").stdout
+    table = send.ctl("stat", "--wide").stdout
     head = next(line for line in table.splitlines() if line.startswith("SITE"))
     line = next(line for line in table.splitlines() if line.startswith("mx.limit.test"))
     at = head.index("CEILING")
@@ -183,6 +183,43 @@ def check_rate(test):
     test.check(len(send.results) - before <= 3, "at that rate, without a burst", len(send.results) - before)
     send.signal(signal.SIGALRM)
     test.check(all(r.verdict == "d" and r.attempts == 1 for r in send.results), "no attempt was spent on it")
+
+
+def check_delay_notice(test):
+    """What waits only for a rate, or for its turn, is a delay to be told of as any other."""
+    send = start(test, probefirst="300", probemax="300", delaywarn="2", concurrencysite="4")
+    taken = []
+
+    def mx(w):
+        taken.append(w)
+        if len(taken) == 1:
+            w.deliver()
+        else:
+            refuse(w, 450, "4.7.1", "Error: too much mail from 127.0.0.1", "m")
+    send.mx = mx
+    send.message("a@rate.test")
+    send.pump(lambda: send.results)
+    send.message("b@rate.test")
+    said(send, "kind=rate")
+    late, _ = send.message(["c@rate.test", "d@rate.test"])
+    silent = [send.message("e@rate.test", notify=n)[0] for n in (1, 2)] + [send.message("f@rate.test", sender="")[0]]
+    wanted, _ = send.message("g@rate.test", notify=8)
+    send.mx = lambda w: None  # its connection is busy for ever
+    turn = [send.message(f"u{n}@busy.test")[0] for n in range(8)]
+    send.pump(lambda: len([n for n in send.notices if n[1] == "d"]) >= 7, 8)
+    send.still(0.5)
+    told = {n[0]: n for n in send.notices}
+    test.equal((told.get(late), told.get(wanted)), ((late, "d", [0, 1]), (wanted, "d", [0])),
+               "a delay for a rate is told, once for the message's recipients")
+    test.check(not set(silent) & set(told), "not with NOTIFY=NEVER or SUCCESS, nor to <>", told)
+    outcome = send.of(late)[0]
+    test.equal((outcome.verdict, outcome.status, outcome.attempts), ("t", "4.4.5", 0), "its status is that of congestion")
+    test.check("takes 1 messages a minute" in outcome.reply and "too much mail" in outcome.reply, "with the site's words",
+               outcome.reply)
+    waiting = [s for s in turn if s in told]
+    test.check(len(waiting) == 4 and send.of(waiting[0])[0].reply == "it waits for its turn at mx.busy.test",
+               "as is one for all connections being busy", (waiting, [send.of(s) for s in waiting]))
+    test.equal(len(send.notices), len(told), "each once")
 
 
 def check_reputation(test):
@@ -297,6 +334,28 @@ def check_slow(test):
     test.check(said(send, "kind=quick"), "and the log says so")
 
 
+def check_print(test):
+    """relay-send --replies: what counts, as a file that says the same."""
+    control = test.path("replies") / "control"
+    control.mkdir()
+    (control.parent / "run").mkdir()
+    program = (BUILD / "bin/relay-send", "-d", control.parent, "--replies")
+
+    def lines():
+        return [line for line in run_program(*program).stdout.splitlines() if not line.startswith("#")]
+    built_in = lines()
+    test.check(len(built_in) > 100 and "rate       *  *  4?? *throttl*" in built_in, "the table is printed", built_in[:3])
+    own = ["rate mail,rcpt mx.example.com 4?? *policy*", "none * * 5?? *spamcop*"]
+    (control / "replies").write_text("# ours\n\n" + "\n".join(own) + "\n")
+    test.equal(lines(), own + built_in, "the operator's lines come first")
+    (control / "replies").write_text(run_program(*program).stdout)
+    test.equal(lines(), own + built_in, "what is printed says the same as a file")
+    (control / "replies").write_text("rate *\n")
+    done = run_program(*program, check=False)
+    test.equal((done.returncode, done.stdout), (100, ""), "a malformed file is status 100")
+    test.check("control/replies:1: not KIND WHERE SITE PATTERN" in done.stderr, "with its line", done.stderr)
+
+
 def check_table(test):
     send = start(test)
     path = send.directory / "control" / "replies"
@@ -338,8 +397,8 @@ def check_cancelled(test):
 
 
 def main(test):
-    for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_reputation, check_blocked,
-                  check_slow, check_table, check_cancelled):
+    for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_delay_notice, check_reputation,
+                  check_blocked, check_slow, check_table, check_print, check_cancelled):
         begin = time.monotonic()
         check(test)
         print(f"{check.__name__}: {time.monotonic() - begin:.1f} s", flush=True)

@@ -24,7 +24,9 @@ static void test_args(void)
     {{"bounce", ""}, NULL, "", ""},
     {{"why", "all"}, NULL, "", ""},
     {{"why"}, NULL, "", ""},
-    {{"stat", "all"}, NULL, "", ""},
+    {{"stat", "all"}, "stat", "all", ""},
+    {{"--wide", "stat", "site:mx.test"}, "stat", "site", "mx.test"},
+    {{"stat", "0123456789ABCDEF"}, NULL, "", ""},
     {{"list", "nonsense:x"}, NULL, "", ""},
     {{"list", "tenant:"}, NULL, "", ""},
     {{"list", "id:short"}, NULL, "", ""},
@@ -60,13 +62,14 @@ static void test_sizes(void)
   static const struct {
     uint64_t bytes;
     const char *text;
-  } sizes[] = {{0, "0"}, {999, "999"}, {5222, "5.1K"}, {102400, "100K"}, {1048576, "1.0M"},
-               {31457280, "30M"}, {1023 * 1024, "1.0M"}, {5368709120, "5.0G"}};
+  } sizes[] = {{0, "0"},          {999, "999"},      {5222, "5.1K"},        {102400, "100K"},
+               {1048576, "1.0M"}, {31457280, "30M"}, {1023 * 1024, "1.0M"}, {5368709120, "5.0G"}};
   static const struct {
     int64_t ms;
     const char *text;
-  } spans[] = {{-5, "0s"}, {400, "0s"}, {59000, "59s"}, {192000, "3m12s"}, {240000, "4m"},
-               {3600000, "1h"}, {3660000, "1h01m"}, {86400000, "1d"}, {180000000, "2d02h"}};
+  } spans[] = {{-5, "0s"},         {400, "0s"},      {59000, "59s"},
+               {192000, "3m12s"},  {240000, "4m"},   {3600000, "1h"},
+               {3660000, "1h01m"}, {86400000, "1d"}, {180000000, "2d02h"}};
   char text[CTL_PRINT_SHORT];
 
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -79,13 +82,15 @@ static void test_sizes(void)
   }
 }
 
-static void make_row(struct ctl_row *row, const char *sender, const char *recipient, const char *next)
+static void make_row(struct ctl_row *row, const char *sender, const char *recipient,
+                     const char *next)
 {
   struct buf b = BUF_INIT(8192);
-  const char *const words[] = {"r", "recipient", "id", "s0123456789ABCDEF", "tenant", "sacme",
-                               "sender", sender, "recipient", recipient, "site", "smx.test",
-                               "state", "swaiting", "attempts", "n3", "bytes", "n5222",
-                               "arrival_ms", "n1000000", "next_ms", next};
+  const char *const words[] = {"r",       "recipient", "id",    "s0123456789ABCDEF", "tenant",
+                               "sacme",   "sender",    sender,  "recipient",         recipient,
+                               "site",    "smx.test",  "state", "swaiting",          "attempts",
+                               "n3",      "bytes",     "n5222", "arrival_ms",        "n1000000",
+                               "next_ms", next};
 
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     CHECK_INT(netstring_put_str(&b, words[i]), 0);
@@ -105,12 +110,11 @@ static void test_json(void)
   ctl_print_json(out, &row);
   fclose(out);
   /* An escape sequence is made of text, a quote and a backslash are JSON's. */
-  CHECK_STR(text,
-            "{\"row\":\"recipient\",\"id\":\"0123456789ABCDEF\",\"tenant\":\"acme\","
-            "\"sender\":\"\\\"q\\\\uote\\\"@a.test\","
-            "\"recipient\":\"\\\\x1b[31m\\\\xff\xc3\xa9@b.test\",\"site\":\"mx.test\","
-            "\"state\":\"waiting\",\"attempts\":3,\"bytes\":5222,\"arrival_ms\":1000000,"
-            "\"next_ms\":0}");
+  CHECK_STR(text, "{\"row\":\"recipient\",\"id\":\"0123456789ABCDEF\",\"tenant\":\"acme\","
+                  "\"sender\":\"\\\"q\\\\uote\\\"@a.test\","
+                  "\"recipient\":\"\\\\x1b[31m\\\\xff\xc3\xa9@b.test\",\"site\":\"mx.test\","
+                  "\"state\":\"waiting\",\"attempts\":3,\"bytes\":5222,\"arrival_ms\":1000000,"
+                  "\"next_ms\":0}");
   free(text);
   ctl_row_free(&row);
 }
@@ -123,7 +127,7 @@ static void test_table(void)
   char *text = NULL;
   size_t size;
   FILE *out = open_memstream(&text, &size);
-  const struct ctl_column *columns = ctl_table_columns("recipient", &count);
+  const struct ctl_column *columns = ctl_table_columns("recipient", false, &count);
 
   ctl_table_begin(&table, columns, count);
   make_row(&row, "ss@a.test", "sb@b.test", "n0");
@@ -134,18 +138,21 @@ static void test_table(void)
   ctl_row_free(&row);
   ctl_table_end(&table, out);
   fclose(out);
-  CHECK_STR(text,
-            "ID                STATE    NEXT   TRIES    AGE  SIZE  TENANT  SITE     SENDER    RECIPIENT\n"
-            "0123456789ABCDEF  waiting  -          3  3m12s  5.1K  acme    mx.test  s@a.test  b@b.test\n"
-            "0123456789ABCDEF  waiting  in 4m      3  3m12s  5.1K  acme    mx.test  <>        \xc3\xa9@b.test\n");
+  CHECK_STR(
+    text,
+    "ID                STATE    NEXT   TRIES    AGE  SIZE  TENANT  SITE     SENDER    RECIPIENT\n"
+    "0123456789ABCDEF  waiting  -          3  3m12s  5.1K  acme    mx.test  s@a.test  b@b.test\n"
+    "0123456789ABCDEF  waiting  in 4m      3  3m12s  5.1K  acme    mx.test  <>        "
+    "\xc3\xa9@b.test\n");
   free(text);
-  CHECK(ctl_table_columns("why", &count) == NULL);
+  CHECK(ctl_table_columns("why", false, &count) == NULL);
 }
 
 static void test_garbled(void)
 {
-  static const char *const datagrams[] = {"", "1:r,", "1:.,2:ok,", "1:r,4:stat,1:a,", "1:r,4:stat,1:a,1:x,",
-                                          "1:r,4:stat,1:a,0:,", "nonsense"};
+  static const char *const datagrams[] = {
+    "",        "1:r,", "1:.,2:ok,", "1:r,4:stat,1:a,", "1:r,4:stat,1:a,1:x,", "1:r,4:stat,1:a,0:,",
+    "nonsense"};
   struct ctl_row row;
 
   for (size_t i = 0; i < sizeof datagrams / sizeof *datagrams; i++) {

@@ -54,16 +54,11 @@ static void test_smtproutes(void)
     const char *domain, *host;
     int port;
   } wanted[] = {
-    {"example.com", "relay.example.net", 25},
-    {"sub.example.com", "default.test", 25},
-    {"example.org", "default.test", 25},
-    {"a.example.org", "[::1]", 2525},
-    {"b.a.example.org", "[::1]", 2525},
-    {"mx.example.org", "", 25},
-    {"literal.test", "[192.0.2.7]", 25},
-    {"[192.0.2.9]", "inside.test", 26},
-    {"[192.0.2.10]", "default.test", 25},
-    {"port.test", "", 2527},
+    {"example.com", "relay.example.net", 25}, {"sub.example.com", "default.test", 25},
+    {"example.org", "default.test", 25},      {"a.example.org", "[::1]", 2525},
+    {"b.a.example.org", "[::1]", 2525},       {"mx.example.org", "", 25},
+    {"literal.test", "[192.0.2.7]", 25},      {"[192.0.2.9]", "inside.test", 26},
+    {"[192.0.2.10]", "default.test", 25},     {"port.test", "", 2527},
     {"plain.test", "127.0.0.1", 2526},
   };
   struct smtproutes routes;
@@ -71,7 +66,7 @@ static void test_smtproutes(void)
   smtproutes_init(&routes);
   CHECK(smtproutes_find(&routes, "example.com") == NULL);
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-    const char *wrong = smtproutes_add(&routes, lines[i].line);
+    const char *wrong = smtproutes_add(&routes, lines[i].line, (unsigned)i + 1);
     CHECK_STR(wrong ? wrong : "ok", lines[i].wrong ? lines[i].wrong : "ok");
   }
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -80,6 +75,7 @@ static void test_smtproutes(void)
     if (route) {
       CHECK_STR(route->host, wanted[i].host);
       CHECK_INT(route->port, wanted[i].port);
+      CHECK_STR(lines[route->line - 1].wrong ? lines[route->line - 1].wrong : "ok", "ok");
     }
   }
   smtproutes_free(&routes);

@@ -2,11 +2,12 @@
 
 #include "address.h"
 #include "ip.h"
-#include "memory.h"
 #include "scan.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define OUT_OF_MEMORY "out of memory"
 
 static const void *key(const void *item, size_t *len)
 {
@@ -23,6 +24,9 @@ void smtproutes_init(struct smtproutes *routes)
 
 static void route_free(struct smtproute *route)
 {
+  if (!route) {
+    return;
+  }
   free(route->domain);
   free(route->host);
   free(route);
@@ -84,14 +88,32 @@ static bool host_valid(const char *s, size_t len)
 
 static char *copy(const char *s, size_t len)
 {
-  char *p = memory_get(len + 1);
+  char *p = strndup(s, len);
 
-  memcpy(p, s, len);
-  scan_lowercase(p, len);
+  if (p) {
+    scan_lowercase(p, len);
+  }
   return p;
 }
 
-const char *smtproutes_add(struct smtproutes *routes, const char *line)
+/* NULL: out of memory. */
+static struct smtproute *route_new(const char *domain, size_t domain_len, const char *host,
+                                   size_t host_len)
+{
+  struct smtproute *route = calloc(1, sizeof *route);
+
+  if (route) {
+    route->domain = copy(domain, domain_len);
+    route->host = copy(host, host_len);
+  }
+  if (route && route->domain && route->host) {
+    return route;
+  }
+  route_free(route);
+  return NULL;
+}
+
+const char *smtproutes_add(struct smtproutes *routes, const char *line, unsigned number)
 {
   const char *domain_end = field_end(line);
   uint64_t port = SMTPROUTES_DEFAULT_PORT;
@@ -110,17 +132,20 @@ const char *smtproutes_add(struct smtproutes *routes, const char *line)
       (scan_u64(host_end + 1, strlen(host_end + 1), 65535, &port) == -1 || port == 0)) {
     return "not a port from 1 to 65535 after the host";
   }
-
-  struct smtproute *route = memory_get(sizeof *route);
-  route->domain = copy(line, (size_t)(domain_end - line));
-  route->host = copy(host, (size_t)(host_end - host));
+  struct smtproute *route =
+    route_new(line, (size_t)(domain_end - line), host, (size_t)(host_end - host));
+  if (!route) {
+    return OUT_OF_MEMORY;
+  }
   route->port = (int)port;
+  route->line = number;
   if (hash_find(&routes->by_domain, route->domain, strlen(route->domain))) {
     route_free(route);
     return "this domain has a line already";
   }
   if (hash_insert(&routes->by_domain, route) == -1) {
-    memory_out();
+    route_free(route);
+    return OUT_OF_MEMORY;
   }
   return NULL;
 }
@@ -134,9 +159,10 @@ enum control_result smtproutes_read(struct smtproutes *routes)
     return result;
   }
   for (size_t i = 0; i < list.count && result == CONTROL_OK; i++) {
-    const char *wrong = smtproutes_add(routes, list.lines[i]);
+    const char *wrong = smtproutes_add(routes, list.lines[i], list.number[i]);
     if (wrong) {
-      result = control_fail("smtproutes", list.number[i], "%s: %s", wrong, list.lines[i]);
+      result = strcmp(wrong, OUT_OF_MEMORY) == 0 ? CONTROL_UNREADABLE : CONTROL_MALFORMED;
+      control_fail("smtproutes", list.number[i], "%s: %s", wrong, list.lines[i]);
     }
   }
   control_list_free(&list);

@@ -16,6 +16,7 @@ struct smtproute {
   char *domain; /* lower case */
   char *host;   /* "" for the MX look-up, "[...]" for an address */
   int port;
+  unsigned line; /* of the file */
 };
 
 struct smtproutes {
@@ -26,8 +27,8 @@ void smtproutes_init(struct smtproutes *routes);
 enum control_result smtproutes_read(struct smtproutes *routes);
 void smtproutes_free(struct smtproutes *routes);
 
-/* One line. NULL, or what is wrong with it. */
-const char *smtproutes_add(struct smtproutes *routes, const char *line);
+/* One line, and its number. NULL, or what is wrong with it. */
+const char *smtproutes_add(struct smtproutes *routes, const char *line, unsigned number);
 
 /* The domain itself, each ".suffix" of it, then the default; NULL: none, so the MX look-up. */
 const struct smtproute *smtproutes_find(const struct smtproutes *routes, const char *domain);
