@@ -29,7 +29,7 @@ class Tarpit(Server):
         self.accepted = {}  # {token: (seconds, listener)}
         self.taken = 0      # messages
         self.connections, self.open = 0, 0
-        self.full, self.resumed = 0, 0  # handshakes
+        self.full, self.resumed, self.version = 0, 0, None  # handshakes; the last one's
         self.refused = []   # seconds
         self.counts = {}    # {listener: {...}}, after the end
         self.process = subprocess.Popen([tool("tarpit"), *map(str, options), "-l", path, *addresses],
@@ -57,6 +57,7 @@ class Tarpit(Server):
             elif what == "close":
                 self.open -= 1
             elif what == "tls":
+                self.version = more[0]
                 self.full += more[1] == "full"
                 self.resumed += more[1] == "resumed"
             elif what == "refuse":

@@ -255,8 +255,8 @@ def check_usage(test):
 
 
 def tools(test):
-    for check in (check_delay, check_ceiling, check_late_refusal, check_rate, check_schedule, check_tls, check_tls_options,
-                  check_nobody_there, check_usage):
+    for check in (check_delay, check_ceiling, check_late_refusal, check_rate, check_schedule, check_tls,
+                  check_tls_options, check_nobody_there, check_usage):
         check(test)
 
 
