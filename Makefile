@@ -169,9 +169,9 @@ fuzz-run: $(FUZZ:%=$(O)/fuzz/%)
 # The tools of bench/ that Debian does not have; not installed.
 TOOLS = tarpit load queue_rate
 tools: $(TOOLS:%=$(O)/tools/%)
-$(O)/tools.a: $(O)/bench/tool.o $(O)/bench/tarpit_session.o $(O)/bench/load_session.o
+$(O)/tools.a: $(O)/bench/tool.o $(O)/bench/tarpit_session.o $(O)/bench/tarpit_tls.o $(O)/bench/load_session.o
 $(TOOLS:%=$(O)/tools/%): $(O)/tools/%: $(O)/bench/%.o $(O)/tools.a $(O)/lib.a
-	$(LINK) -lpthread
+	$(LINK) $(if $(filter %tarpit,$@),-lssl -lcrypto) -lpthread
 
 bench: all tools
 	bench/run

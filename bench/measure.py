@@ -72,6 +72,18 @@ def footprint(processes):
     return found
 
 
+def cpu(server):
+    """Seconds that the server's processes have used, their ended children included."""
+    pids = [pid for found in server.processes().values() for pid in found]
+    pids += [server.master] if server.name == "postfix" else []
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += sum(map(int, stat[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def started(pid):
     """Wall clock seconds of a process's start, to 10 ms."""
     ticks = Status(Path(f"/proc/{pid}/stat").read_text()).start_ticks

@@ -11,7 +11,7 @@ from common import BUILD
 from servers import Server
 
 READY = 5  # seconds that a tarpit may take to listen
-COUNTS = re.compile(r"(\S+) (\S+) connections=(\d+) peak=(\d+) refused=(\d+) messages=(\d+) limited=(\d+)")
+COUNTS = re.compile(r"(\S+) (\S+) connections=(\d+) peak=(\d+) refused=(\d+) messages=(\d+) limited=(\d+) tls=")
 
 
 def tool(name):
@@ -28,6 +28,8 @@ class Tarpit(Server):
         path = logs / "tarpit"
         self.accepted = {}  # {token: (seconds, listener)}
         self.taken = 0      # messages
+        self.connections, self.open = 0, 0
+        self.full, self.resumed, self.version = 0, 0, None  # handshakes; the last one's
         self.refused = []   # seconds
         self.counts = {}    # {listener: {...}}, after the end
         self.process = subprocess.Popen([tool("tarpit"), *map(str, options), "-l", path, *addresses],
@@ -49,6 +51,15 @@ class Tarpit(Server):
             if what == "message":
                 self.taken += 1
                 self.accepted.setdefault(more[0], (int(when) / 1e6, listener))
+            elif what == "accept":
+                self.connections += 1
+                self.open += 1
+            elif what == "close":
+                self.open -= 1
+            elif what == "tls":
+                self.version = more[0]
+                self.full += more[1] == "full"
+                self.resumed += more[1] == "resumed"
             elif what == "refuse":
                 self.refused.append(int(when) / 1e6)
         return len(self.accepted)

@@ -19,21 +19,25 @@
 
 #define USAGE                                                                                      \
   "usage: tarpit [options] ADDRESS:PORT ...    listens there until SIGTERM\n"                      \
-  "  -d MS       delay before each reply to a greeting, MAIL, RCPT, DATA, the final dot\n"         \
-  "  -D STEP=MS  delay of one step: banner helo mail rcpt data dot rset quit\n"                    \
+  "  -d MS       delay before each reply to a greeting, STARTTLS, MAIL, RCPT, DATA, final dot\n"   \
+  "  -D STEP=MS  delay of one step: banner helo starttls mail rcpt data dot rset quit\n"           \
   "  -c N        the most connections at once from one client address, at each ADDRESS:PORT;\n"    \
   "              one too many gets 421 in its banner and is closed\n"                              \
   "  -m          ... gets a banner, and 421 when it says MAIL\n"                                   \
   "  -r N        the most messages a second from one client address: then 450 to MAIL\n"           \
   "  -P          does not offer PIPELINING\n"                                                      \
+  "  -T FILE     offers STARTTLS, TLS 1.2 and 1.3; FILE: certificate, chain and key, in PEM\n"     \
+  "  -R          ... and resumes no session\n"                                                     \
   "  -l FILE     log: TIME listen LISTENER -    for each, when all listen\n"                       \
   "                   TIME accept|close|refuse LISTENER CLIENT OPEN\n"                             \
   "                   TIME limit LISTENER CLIENT OPEN\n"                                           \
   "                   TIME message LISTENER CLIENT TOKEN BYTES\n"                                  \
+  "                   TIME tls LISTENER CLIENT VERSION full|resumed\n"                             \
   "              TIME: microseconds, CLOCK_MONOTONIC; OPEN: connections of that client there\n"    \
   "              afterwards; TOKEN: the message's X-Token field, or -\n"                           \
-  "stdout at the end: LISTENER CLIENT connections= peak= refused= messages= limited=\n"            \
-  "with CLIENT * for all of a listener.\n"
+  "stdout at the end, a line each: LISTENER CLIENT connections= peak= refused= messages=\n"        \
+  "limited= tls= resumed=, with CLIENT * for all of a listener; tls: handshakes, resumed: of "     \
+  "them\n"
 
 #define DELAY_MAX 3600000  /* ms */
 #define CLIENTS_MAX 4096   /* addresses at one listener that are counted one by one */
@@ -52,8 +56,8 @@ struct listener {
 struct settings settings = {.pipelining = true};
 static struct listener *listeners;
 static size_t listener_count;
-static const char *const step_name[STEPS] = {"banner", "helo", "mail", "rcpt",
-                                             "data",   "dot",  "rset", "quit"};
+static const char *const step_name[STEPS] = {"banner", "helo", "starttls", "mail", "rcpt",
+                                             "data",   "dot",  "rset",     "quit"};
 
 /* --- counts and limits */
 
@@ -135,6 +139,16 @@ void client_message(struct client *c, const char *token, uint64_t bytes)
            token[0] ? token : "-", (unsigned long long)bytes);
 }
 
+void client_secure(struct client *c, const char *version, bool resumed)
+{
+  c->counts.tls++;
+  c->listener->counts.tls++;
+  c->counts.resumed += resumed;
+  c->listener->counts.resumed += resumed;
+  tool_log("%lld tls %s %s %s %s", (long long)tool_now(), c->listener->name, c->name, version,
+           resumed ? "resumed" : "full");
+}
+
 /* --- listeners */
 
 static void accepted(struct listener *l, int fd, const struct sockaddr_in *peer)
@@ -205,8 +219,9 @@ static void listen_at(struct listener *l, const char *text)
 
 static void print_counts(const char *listener, const char *client, const struct counts *c)
 {
-  printf("%s %s connections=%lu peak=%u refused=%lu messages=%lu limited=%lu\n", listener, client,
-         c->connections, c->peak, c->refused, c->messages, c->limited);
+  printf("%s %s connections=%lu peak=%u refused=%lu messages=%lu limited=%lu tls=%lu resumed=%lu\n",
+         listener, client, c->connections, c->peak, c->refused, c->messages, c->limited, c->tls,
+         c->resumed);
 }
 
 static void set_step(const char *text)
@@ -232,9 +247,11 @@ static void set_delay(const char *text)
 
 static void options(int argc, char **argv)
 {
+  const char *pem = NULL;
+  bool resume = true;
   int option;
 
-  while ((option = getopt(argc, argv, "d:D:c:mr:Pl:")) != -1) {
+  while ((option = getopt(argc, argv, "d:D:c:mr:PT:Rl:")) != -1) {
     switch (option) {
     case 'd':
       set_delay(optarg);
@@ -254,6 +271,12 @@ static void options(int argc, char **argv)
     case 'P':
       settings.pipelining = false;
       break;
+    case 'T':
+      pem = optarg;
+      break;
+    case 'R':
+      resume = false;
+      break;
     case 'l':
       tool_log_open(optarg);
       break;
@@ -261,8 +284,12 @@ static void options(int argc, char **argv)
       tool_usage(USAGE);
     }
   }
-  if (optind == argc) {
+  if (optind == argc || (!pem && !resume)) {
     tool_usage(USAGE);
+  }
+  if (pem) {
+    tls_prepare(pem, resume);
+    settings.tls = true;
   }
 }
 

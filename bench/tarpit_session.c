@@ -4,6 +4,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,9 +19,10 @@ struct session {
   struct loop_watch watch; /* the first member */
   struct tool_timer timer;
   struct client *client;
-  enum step step;    /* what is being answered */
-  const char *reply; /* being delayed; nothing is read meanwhile */
-  bool refused, mail, rcpt, content, in_header;
+  enum step step;     /* what is being answered */
+  const char *reply;  /* being delayed; nothing is read meanwhile */
+  struct ssl_st *tls; /* NULL: in clear */
+  bool refused, mail, rcpt, content, in_header, shaken;
   char token[TOKEN_SIZE];
   uint64_t bytes; /* of content */
   size_t head_len, input_len;
@@ -36,25 +38,43 @@ static struct session *of_timer(struct tool_timer *timer)
 static void end(struct session *s)
 {
   tool_timer_clear(&s->timer);
+  if (s->tls) {
+    tls_free(s->tls);
+  }
   loop_remove(&tool_loop, &s->watch);
   close(s->watch.fd);
   client_closed(s->client);
   free(s);
 }
 
+static bool send_all(struct session *s, const char *data, size_t len)
+{
+  return s->tls ? tls_write_all(s->tls, data, len)
+                : send(s->watch.fd, data, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* RFC 3207 4.2: nothing that was said in clear counts, nor what came behind STARTTLS. */
+static void start_tls(struct session *s)
+{
+  s->tls = tls_accept(s->watch.fd);
+  s->mail = s->rcpt = false;
+  s->input_len = 0;
+}
+
 /* Sends the reply; false when that was the end of the session. */
 static bool say(struct session *s)
 {
-  size_t len = strlen(s->reply);
-
   if (s->step == DOT) {
     client_message(s->client, s->token, s->bytes);
   }
-  if (send(s->watch.fd, s->reply, len, MSG_NOSIGNAL) != (ssize_t)len || s->step == QUIT) {
+  if (!send_all(s, s->reply, strlen(s->reply)) || s->step == QUIT) {
     end(s);
     return false;
   }
   s->reply = NULL;
+  if (s->step == STARTTLS) {
+    start_tls(s);
+  }
   return true;
 }
 
@@ -161,6 +181,18 @@ static bool rset(struct session *s)
   return answer(s, RSET, "250 2.0.0 ok\r\n");
 }
 
+/* The same for all sessions, so it may be delayed. */
+static const char *greeting(const struct session *s)
+{
+  static char text[2][120];
+  bool offer = settings.tls && !s->tls;
+
+  snprintf(text[offer], sizeof text[offer],
+           "250-tarpit.test\r\n%s%s250-SIZE 104857600\r\n250 8BITMIME\r\n",
+           settings.pipelining ? "250-PIPELINING\r\n" : "", offer ? "250-STARTTLS\r\n" : "");
+  return text[offer];
+}
+
 static bool command(struct session *s, const char *line, size_t len)
 {
   if (scan_case_prefix(line, len, "MAIL FROM:")) {
@@ -173,16 +205,16 @@ static bool command(struct session *s, const char *line, size_t len)
     return begin_content(s);
   }
   if (scan_case_prefix(line, len, "EHLO ")) {
-    return answer(s, HELO,
-                  settings.pipelining
-                    ? "250-tarpit.test\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250 8BITMIME\r\n"
-                    : "250-tarpit.test\r\n250-SIZE 104857600\r\n250 8BITMIME\r\n");
+    return answer(s, HELO, greeting(s));
   }
   if (scan_case_prefix(line, len, "HELO ")) {
     return answer(s, HELO, "250 tarpit.test\r\n");
   }
   if (scan_case_prefix(line, len, "RSET") || scan_case_prefix(line, len, "NOOP")) {
     return rset(s);
+  }
+  if (settings.tls && !s->tls && scan_case_prefix(line, len, "STARTTLS")) {
+    return answer(s, STARTTLS, "220 2.0.0 go ahead\r\n");
   }
   if (scan_case_prefix(line, len, "QUIT")) {
     return answer(s, QUIT, "221 2.0.0 bye\r\n");
@@ -227,8 +259,12 @@ static bool work(struct session *s)
     }
     at += used;
   }
-  s->input_len -= at;
-  memmove(s->input, s->input + at, s->input_len);
+  if (at < s->input_len) {
+    s->input_len -= at;
+    memmove(s->input, s->input + at, s->input_len);
+  } else {
+    s->input_len = 0; /* or STARTTLS has forgotten it */
+  }
   if (!s->reply && s->input_len == INPUT) {
     end(s); /* a command of 8 KiB */
     return false;
@@ -237,35 +273,60 @@ static bool work(struct session *s)
   return true;
 }
 
+static ssize_t receive(struct session *s)
+{
+  char *data = s->input + s->input_len;
+  size_t len = INPUT - s->input_len;
+  ssize_t n;
+
+  if (!s->tls) {
+    return read(s->watch.fd, data, len);
+  }
+  n = tls_read(s->tls, data, len);
+  if (!s->shaken && tls_is_open(s->tls)) {
+    s->shaken = true;
+    client_secure(s->client, tls_version(s->tls), tls_is_resumed(s->tls));
+  }
+  return n;
+}
+
+/* Reads and works; with TLS until there is no more, which the loop would not be told of. */
+static void take(struct session *s)
+{
+  ssize_t n;
+
+  do {
+    n = receive(s);
+    if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+      return;
+    }
+    if (n <= 0) {
+      end(s);
+      return;
+    }
+    s->input_len += (size_t)n;
+  } while (work(s) && s->tls && !s->reply);
+}
+
 static void delayed(struct tool_timer *timer)
 {
   struct session *s = of_timer(timer);
 
-  if (say(s)) {
-    work(s);
+  if (say(s) && work(s) && s->tls && !s->reply) {
+    take(s);
   }
 }
 
 static void session_ready(struct loop_watch *watch, uint32_t events)
 {
   struct session *s = (struct session *)watch;
-  ssize_t n;
 
+  (void)events;
   if (s->reply) { /* nothing is read now: EPOLLHUP or EPOLLERR */
     end(s);
     return;
   }
-  (void)events;
-  n = read(watch->fd, s->input + s->input_len, INPUT - s->input_len);
-  if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-    return;
-  }
-  if (n <= 0) {
-    end(s);
-    return;
-  }
-  s->input_len += (size_t)n;
-  work(s);
+  take(s);
 }
 
 void session_open(int fd, struct client *client, bool refused)

@@ -3,12 +3,14 @@
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import certificates
 from relaytest import BUILD, Failed, run, run_program, wait_for
 
 COUNT = re.compile(r"(\w+)=(\d+)")
@@ -49,7 +51,7 @@ class Tarpit:
 
 
 class Talk:
-    """A raw SMTP client, one line at a time."""
+    """A raw SMTP client, one line at a time, after secure() over TLS."""
 
     def __init__(self, test, listener, source=None):
         host, port = listener.split(":")
@@ -66,6 +68,27 @@ class Talk:
     def say(self, text):
         self.socket.sendall(text.encode() + b"\r\n")
         return self.read()
+
+    def secure(self, version, session=None):
+        """STARTTLS, one version of TLS; resumes the session of another Talk, if the server does."""
+        context = session.socket.context if session else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if not session:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.minimum_version = context.maximum_version = version
+        code = self.say("STARTTLS")[:3]
+        if code != "220":
+            raise Failed(f"STARTTLS: {code}")
+        self.socket = context.wrap_socket(self.socket, session=session and session.socket.session)
+        self.stream = self.socket.makefile("rb")
+        return self
+
+    def message(self, size):
+        """Sends one, its content in one write; the reply to its dot."""
+        self.say("EHLO x")
+        codes = [self.say(text)[:3] for text in ("MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA")]
+        if codes != ["250", "250", "354"]:
+            raise Failed(str(codes))
+        return self.say("X-Token: tls-1\r\n\r\n" + "x" * 70 + ("\r\n" + "y" * 70) * (size // 72) + "\r\n.")[:3]
 
 
 def load(test, server, *tenants, size=2000, seconds=60):
@@ -116,8 +139,8 @@ def check_ceiling(test):
     test.equal(held[0].say("QUIT")[:3], "221", "one says QUIT")
     test.equal(Talk(test, first, source).read()[:3], "220", "which makes room")
     counts = pit.counts()
-    test.equal(counts[first, source], {"connections": 3, "peak": 2, "refused": 1, "messages": 0, "limited": 0},
-               "the counts of that address")
+    test.equal(counts[first, source], {"connections": 3, "peak": 2, "refused": 1, "messages": 0, "limited": 0,
+                                       "tls": 0, "resumed": 0}, "the counts of that address")
     test.equal((counts[first, "*"]["connections"], counts[first, "*"]["peak"]), (4, 3), "the listener's")
     test.equal(counts[second, source]["connections"], 1, "the other listener's")
 
@@ -165,22 +188,75 @@ def check_schedule(test):
                str(connections))
 
 
+def tls_mx(test, name, *options):
+    pem, key = certificates.make(test.directory / name, "mx", "p256")
+    both = pem.with_name("both.pem")
+    both.write_text(pem.read_text() + key.read_text())
+    return Tarpit(test, name, "-T", both, *options)
+
+
+def check_tls(test):
+    """-T: STARTTLS once, a message of many records, a delay with more behind it; sessions are resumed."""
+    pit = tls_mx(test, "tls", "-D", "mail=40")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        talk = Talk(test, pit.listeners[0])
+        test.check(talk.read().startswith("220") and "250" in talk.say("EHLO x"), "it greets in clear")
+        talk.secure(version)
+        test.equal(talk.say("MAIL FROM:<a@b>" + "\r\nNOOP" * 1500 + "\r\nSTARTTLS"), "250 2.1.0 ok", "MAIL, over TLS")
+        test.equal(Counter(talk.read()[:3] for _ in range(1501)), {"250": 1500, "502": 1},
+                   "what came with it, more than the MX reads at once; STARTTLS is no command now")
+        test.equal((talk.message(310000), talk.say("NOOP")[:3]), ("250", "250"),
+                   "310 kB are taken, and no byte more; the last record is more than one read")
+        test.equal(talk.say("QUIT")[:3], "221", "QUIT")
+        again = Talk(test, pit.listeners[0])
+        again.read()
+        again.secure(version, talk)
+        test.check(again.socket.session_reused, f"{again.socket.version()}: resumed")
+        test.equal(again.message(100), "250", "a message in it")
+        again.say("QUIT")
+    test.equal([words[3:] for words in pit.events("tls", 4)],
+               [("TLSv1.2", "full"), ("TLSv1.2", "resumed"), ("TLSv1.3", "full"), ("TLSv1.3", "resumed")],
+               "the log has each handshake")
+    sizes = [int(words[4]) for words in pit.events("message", 4)]
+    test.check(sizes[0] == sizes[2] > 309000 > 300 > sizes[1], "and the bytes of each message", str(sizes))
+    counts = pit.counts()[pit.listeners[0], "*"]
+    test.equal((counts["connections"], counts["tls"], counts["resumed"], counts["messages"]), (4, 4, 2, 4), "counts")
+
+
+def check_tls_options(test):
+    """-R: no session is resumed. Without -T: no STARTTLS."""
+    pit = tls_mx(test, "fresh", "-R")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        sessions = []
+        for _ in range(2):
+            talk = Talk(test, pit.listeners[0])
+            talk.read()
+            sessions.append(talk.secure(version, sessions[-1] if sessions else None))
+            test.equal(talk.message(100), "250", "a message")
+        test.check(not sessions[1].socket.session_reused, "-R: not resumed")
+    test.equal(pit.counts()[pit.listeners[0], "*"]["resumed"], 0, "nor counted so")
+    talk = Talk(test, Tarpit(test, "clear").listeners[0])
+    talk.read()
+    test.equal(talk.say("STARTTLS")[:3], "502", "no -T, no STARTTLS")
+
+
 def check_nobody_there(test):
     found = load(test, f"{test.address(99)}:{test.port()}", f"name=n,from={test.address(20)},to=n.test,messages=3")
     test.equal([attempts[0][5] for attempts in found.values()], [0] * 3, "no server: code 0, and it ends")
 
 
 def check_usage(test):
-    for words in (["tarpit"], ["tarpit", "-D", "x=1", "127.0.0.1:1"], ["load"],
-                  ["load", "127.0.0.1:1", "name=a"], ["load", "127.0.0.1:1", "from=127.0.0.1,to=x,name=a,no=1"]):
+    for words in (["tarpit"], ["tarpit", "-D", "x=1", "127.0.0.1:1"], ["tarpit", "-R", "127.0.0.1:1"],
+                  ["load"], ["load", "127.0.0.1:1", "name=a"],
+                  ["load", "127.0.0.1:1", "from=127.0.0.1,to=x,name=a,no=1"]):
         done = run_program(BUILD / "tools" / words[0], *words[1:], check=False)
         test.check(done.returncode == 100 and done.stderr, f"{' '.join(words)}: refused, status 100",
                    str(done.returncode))
 
 
 def tools(test):
-    for check in (check_delay, check_ceiling, check_late_refusal, check_rate, check_schedule, check_nobody_there,
-                  check_usage):
+    for check in (check_delay, check_ceiling, check_late_refusal, check_rate, check_schedule, check_tls,
+                  check_tls_options, check_nobody_there, check_usage):
         check(test)
 
 
