@@ -151,7 +151,8 @@ void lane_greeted(struct lane *lane)
 {
   uint32_t was = lane->window.ceiling;
 
-  window_greeted(&lane->window, lane->given, lane->active, sched.now);
+  /* One that was told to quit may be gone for the site already, and this one be in its place. */
+  window_greeted(&lane->window, lane->established, lane->active, sched.now);
   if (lane->window.ceiling != was) {
     loglines_printf(&sched.log, '=', "site site=%s source=%s kind=raised ceiling=%u window=%u",
                     lane->site->name, sources_name(lane->source), lane->window.ceiling,

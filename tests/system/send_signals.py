@@ -124,6 +124,34 @@ def check_raise(test):
 
 
 
+def check_ceiling_and_leaving(test):
+    send = start(test)
+    asked, leaving, n = [], [], 0
+
+    def connect(w):
+        if sum(1 for x in send.workers if x.host) < 6:
+            w.greet()
+        else:
+            asked.append(w)
+
+    def more():
+        nonlocal n
+        while len(send.results) + 40 > n:
+            send.message(f"u{n}@leave.test")
+            n += 1
+    send.connect, send.quit = connect, leaving.append
+    send.mx = lambda w: w.deliver() if w.host else None
+    test.check(send.pump(lambda: more() or len(asked) >= 2, 20), "two more than the MX's six are asked for", len(asked))
+    asked[0].no_session("421 4.7.0 mx Error: too many connections from 127.0.0.1", 421, "b")
+    test.check(send.pump(lambda: more() or "ceiling=6 window=6" in send.log_text()), "the ceiling is learnt")
+    test.check(send.pump(lambda: more() or leaving), "one too many is told to quit, and the MX counts it no more")
+    asked[1].greet()
+    asked[1].deliver()
+    test.check(send.pump(lambda: more() or "open=7" in send.log_text()), "its place is given to another")
+    test.check("kind=raised" not in send.log_text() and site(send)["ceiling"] == 6,
+               "another in its place is no sign of a seventh", site(send))
+
+
 def check_ceiling_in_session(test):
     send = start(test)
     answers = []
@@ -397,7 +425,7 @@ def check_cancelled(test):
 
 
 def main(test):
-    for check in (check_ceiling, check_raise, check_ceiling_in_session, check_rate, check_delay_notice, check_reputation,
+    for check in (check_ceiling, check_raise, check_ceiling_and_leaving, check_ceiling_in_session, check_rate, check_delay_notice, check_reputation,
                   check_blocked, check_slow, check_table, check_print, check_cancelled):
         begin = time.monotonic()
         check(test)
