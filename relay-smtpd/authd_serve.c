@@ -115,7 +115,7 @@ static uint32_t next_number(void)
   return a.number;
 }
 
-/* Not by channel_send(), which would keep a copy of the password. */
+/* Not by channel_send(), which makes one more copy of the password. */
 static int hand_over(struct attempt *t)
 {
   struct authd_ask ask;

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from netstring import ns
-from relaytest import BUILD, process_stat, run, run_program, wait_for
+from relaytest import BUILD, memory, process_stat, run, run_program, wait_for
 
 CHECKS, REST = 3, 0.1
 PIECE = "Kein-Wort-darueber"
@@ -125,18 +125,6 @@ def check_who(test, authd, user):
         for probe in ("relaya", "nobody"):
             done = run_program("setpriv", "--reuid", probe, "--clear-groups", "cat", f"/proc/{pid}/environ", check=False)
             test.check(done.returncode != 0, f"{probe} cannot look into it")
-
-
-def memory(pid):
-    """Everything that the process could write to, as one string."""
-    found = []
-    with open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            start, end, mode = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
-            if mode.startswith("rw"):
-                mem.seek(int(start, 16))
-                found.append(mem.read(int(end, 16) - int(start, 16)))
-    return b"".join(found)
 
 
 def check_wiped(test, authd):
