@@ -22,7 +22,7 @@ SMTPD_PROGRAMS = relay-smtpd relay-keyd relay-authd
 SMTPD = command data dialogue hatch input policy receive received reply rules submit transparent \
 	auth keyring sasl secure tls
 KEYD = keyd_key keyd_keys keyd_serve keyd_sessions
-AUTHD = authd_check authd_clients authd_serve
+AUTHD = authd_ask authd_check authd_checks authd_clients authd_serve
 SEND_PROGRAMS = relay-start relay-queue relay-send relay-bounce relay-inject relay-ctl
 SEND = $(filter-out $(SEND_PROGRAMS),$(patsubst relay-send/%.c,%,$(wildcard relay-send/*.c)))
 REMOTE_PROGRAMS = relay-remote
@@ -53,13 +53,15 @@ DEPFLAGS = -MMD -MP
 .PHONY: all check fuzz tools bench soak install clean
 all: $(PROGRAMS:%=$(B)/%) $(B)/sendmail $(B)/relay-conf $(B)/relay-logdb-conf
 
-# What conf-users and conf-groups say, for relay-start.
+# What conf-users and conf-groups say. A file of an older relay has too few of them.
 $(O)/users.h: conf-users conf-groups
 	@mkdir -p $(@D)
-	awk 'BEGIN { split("SMTPD QUEUE SEND REMOTE BOUNCE KEYD LOG", n) } \
-	  FNR <= 7 { print "#define USER_" n[FNR] " \"" $$1 "\"" }' conf-users > $@.new
+	@awk 'FNR <= (FILENAME == "conf-users" ? 8 : 9) && NF != 1 \
+	  { print FILENAME ": line " FNR " must be a name: the text below says whose"; exit 1 }' $^
+	awk 'BEGIN { split("SMTPD QUEUE SEND REMOTE BOUNCE KEYD LOG AUTHD", n) } \
+	  FNR <= 8 { print "#define USER_" n[FNR] " \"" $$1 "\"" }' conf-users > $@.new
 	awk 'FNR == 1 { print "#define GROUP_SMTPD \"" $$1 "\"" } \
-	  FNR == 8 { print "#define GROUP_CTL \"" $$1 "\"" }' conf-groups >> $@.new
+	  FNR == 9 { print "#define GROUP_CTL \"" $$1 "\"" }' conf-groups >> $@.new
 	mv $@.new $@
 
 $(O)/%.o: %.c $(O)/users.h

@@ -44,6 +44,7 @@ static void datagram_free(struct channel_datagram *d)
   if (d->fd != -1) {
     close(d->fd);
   }
+  /* It may be the secret of a session, which is to be gone when its time is over. */
   explicit_bzero(d->data, d->len);
   free(d);
 }

@@ -1,8 +1,5 @@
 #include "authd_check.h"
 
-#include "ip.h"
-#include "tls_engine.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,62 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define FD_INPUT 3
 #define STATUS_EXEC 111
 
-struct input {
-  size_t len;
-  bool overflow;
-  char bytes[AUTHD_INPUT_MAX];
-};
-
-static void put(struct input *in, const char *s)
-{
-  size_t size = strlen(s) + 1;
-
-  if (size > sizeof in->bytes - in->len) {
-    in->overflow = true;
-    return;
-  }
-  memcpy(in->bytes + in->len, s, size);
-  in->len += size;
-}
-
-static void fill(struct input *in, const struct authd_request *q, bool response_first)
-{
-  in->len = 0;
-  in->overflow = false;
-  put(in, q->user);
-  if (q->verb == 'P') {
-    put(in, q->password);
-    put(in, "");
-  } else {
-    put(in, response_first ? q->response : q->challenge);
-    put(in, response_first ? q->challenge : q->response);
-  }
-}
-
-/* A client's address is told only if it is one: it comes from relay-smtpd. */
-static void set_environment(const struct authd_request *q)
+static void set_environment(const struct ip *client)
 {
   const char *path = getenv("PATH");
-  char keep[4096];
-  struct ip ip;
+  char keep[4096], text[IP_TEXT_SIZE];
 
   snprintf(keep, sizeof keep, "%s", path ? path : "/usr/local/bin:/usr/bin:/bin");
   clearenv();
   setenv("PATH", keep, 1);
   setenv("PROTO", "SMTP", 1);
-  if (ip_parse(q->client, strlen(q->client), &ip) == 0) {
-    setenv("TCPREMOTEIP", q->client, 1);
+  if (client->family) {
+    ip_format(client, text);
+    setenv("TCPREMOTEIP", text, 1);
   }
 }
 
 /* The child. */
-static void become(char **argv, const struct authd_request *q, int input, pid_t parent)
+static void become(char **argv, const struct ip *client, int input, pid_t parent)
 {
   sigset_t none;
   int null = open("/dev/null", O_RDWR);
@@ -74,7 +37,7 @@ static void become(char **argv, const struct authd_request *q, int input, pid_t 
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGPIPE, SIG_DFL);
   setpgid(0, 0);
-  set_environment(q);
+  set_environment(client);
   /* Nobody waits for it when relay-authd is gone, nor would end it when its time is over. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent) {
     _exit(STATUS_EXEC);
@@ -88,29 +51,20 @@ static void become(char **argv, const struct authd_request *q, int input, pid_t 
   _exit(STATUS_EXEC);
 }
 
-pid_t authd_check_start(char **argv, const struct authd_request *q, bool response_first)
+pid_t authd_check_start(char **argv, const struct authd_ask *ask)
 {
-  struct input in;
   int fds[2], saved;
   pid_t parent = getpid(), pid = -1;
 
-  fill(&in, q, response_first);
-  if (in.overflow) {
-    tls_wipe(&in, sizeof in);
-    errno = EMSGSIZE;
-    return -1;
-  }
   if (pipe2(fds, O_CLOEXEC) == -1) {
-    tls_wipe(&in, sizeof in);
     return -1;
   }
   /* Less than PIPE_BUF: an empty pipe takes it at once, whole. */
-  if (write(fds[1], in.bytes, in.len) == (ssize_t)in.len) {
+  if (write(fds[1], ask->input, ask->len) == (ssize_t)ask->len) {
     pid = fork();
   }
-  tls_wipe(&in, sizeof in);
   if (pid == 0) {
-    become(argv, q, fds[0], parent);
+    become(argv, &ask->client, fds[0], parent);
   }
   if (pid > 0) {
     setpgid(pid, pid); /* whoever of the two comes first; kill() must find the group */
@@ -120,14 +74,4 @@ pid_t authd_check_start(char **argv, const struct authd_request *q, bool respons
   close(fds[1]);
   errno = saved;
   return pid;
-}
-
-enum authd_result authd_check_result(int status)
-{
-  if (!WIFEXITED(status)) {
-    return AUTHD_UNKNOWN;
-  }
-  return WEXITSTATUS(status) == 0   ? AUTHD_GOOD
-         : WEXITSTATUS(status) == 1 ? AUTHD_BAD
-                                    : AUTHD_UNKNOWN;
 }

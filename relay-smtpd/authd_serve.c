@@ -1,5 +1,6 @@
 #include "authd_serve.h"
 
+#include "authd_ask.h"
 #include "authd_clients.h"
 #include "channel.h"
 #include "clock.h"
@@ -11,11 +12,9 @@
 #include "tls_engine.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #define REST_MS 1000
 #define SWEEP_MS 60000
 #define REQUEST_MS 5000 /* for the request to come */
+#define STALLED_MS 10   /* the root half's socket is full: until the next try */
 
 enum stage { NEW, WAITING, CHECKED, HELD_BACK, ENDED };
 
@@ -31,10 +31,9 @@ struct attempt {
   struct channel channel;
   struct attempt *next;
   enum stage stage;
-  int64_t until; /* the stage ends */
-  pid_t smtpd;   /* who asks */
-  pid_t checker;
-  bool late; /* the checker was killed, its time was over */
+  int64_t until;  /* the stage ends */
+  pid_t smtpd;    /* who asks */
+  uint32_t check; /* its number, 0: none */
   struct authd_client *client;
   struct authd_request request;
 };
@@ -42,12 +41,15 @@ struct attempt {
 static struct {
   const struct authd_config *config;
   struct loop loop;
-  struct loop_watch listener, signals;
+  struct loop_watch listener;
+  struct channel root;
+  uint32_t number; /* of the last check */
+  int status;      /* to exit with */
   struct loglines log;
   struct authd_clients clients;
   struct attempt *first, **last; /* in the order of their coming */
   unsigned attempts, checks;
-  bool listening;
+  bool listening, stalled;
   int64_t now, rest_until, sweep;
 } a;
 
@@ -106,56 +108,111 @@ static void refused(struct attempt *t)
 
 /* --- checks */
 
+/* Never 0, and never one that is under way: there are 2^32 of them. */
+static uint32_t next_number(void)
+{
+  a.number += a.number == UINT32_MAX ? 2 : 1;
+  return a.number;
+}
+
+/* Not by channel_send(), which makes one more copy of the password. */
+static int hand_over(struct attempt *t)
+{
+  struct authd_ask ask;
+  int result = -1;
+
+  errno = EMSGSIZE;
+  if (authd_ask_fill(&ask, &t->request, a.config->response_first)) {
+    ask.number = next_number();
+    result = seqpacket_send(a.root.watch.fd, &ask, sizeof ask, -1);
+    t->check = ask.number;
+  }
+  tls_wipe(&ask, sizeof ask);
+  return result;
+}
+
 static void start_check(struct attempt *t)
 {
-  t->checker = authd_check_start(a.config->argv, &t->request, a.config->response_first);
+  int result = hand_over(t), saved = errno;
+
+  if (result < 0 && saved == EAGAIN) {
+    a.stalled = true;
+    return;
+  }
   wipe_secrets(&t->request);
-  if (t->checker == -1) {
-    not_now(t, errno == EMSGSIZE ? "user name and password are too long" : strerror(errno));
+  if (result < 0) {
+    not_now(t, saved == EMSGSIZE ? "user name and password are too long" : strerror(saved));
     return;
   }
   a.checks++;
   t->client->busy++;
   t->stage = CHECKED;
-  t->until = a.now + AUTHD_RUN_MS;
+  t->until = INT64_MAX; /* the root half sees to that */
 }
 
-static void checked(struct attempt *t, int status)
+/* It could not be checked; the reason. */
+static const char *failure(const struct authd_told *told)
 {
+  if (told->outcome == AUTHD_LATE) {
+    return "checking took too long";
+  }
+  if (told->outcome == AUTHD_NOT_STARTED) {
+    return strerror(told->status);
+  }
+  if (WIFEXITED(told->status)) {
+    report_warning("%s ended with exit status %d", a.config->program, WEXITSTATUS(told->status));
+  } else {
+    report_warning("%s was killed by signal %d", a.config->program, WTERMSIG(told->status));
+  }
+  return "the checking program failed";
+}
+
+static void checked(struct attempt *t, const struct authd_told *told)
+{
+  bool exited = told->outcome == AUTHD_ENDED && WIFEXITED(told->status);
+
   a.checks--;
-  t->checker = 0;
-  switch (t->late ? AUTHD_UNKNOWN : authd_check_result(status)) {
-  case AUTHD_GOOD:
-    log_end(t, "yes", "");
-    answer(t, '+', "");
-    break;
-  case AUTHD_BAD:
+  t->check = 0;
+  if (exited && WEXITSTATUS(told->status) == 1) {
     refused(t); /* stays busy until the answer is given */
     return;
-  default:
-    if (!t->late) {
-      report_warning(WIFEXITED(status) ? "%s ended with exit status %d"
-                                       : "%s was killed by signal %d",
-                     a.config->argv[0], WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    }
-    not_now(t, t->late ? "checking took too long" : "the checking program failed");
+  }
+  if (exited && WEXITSTATUS(told->status) == 0) {
+    log_end(t, "yes", "");
+    answer(t, '+', "");
+  } else {
+    not_now(t, failure(told));
   }
   t->client->busy--;
 }
 
-static void reap(void)
+static void root_datagram(struct channel *c, const char *data, size_t len, int passed_fd)
 {
+  struct authd_told told;
   struct attempt *t;
-  int status;
-  pid_t pid;
 
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    for (t = a.first; t && t->checker != pid; t = t->next) {
-    }
-    if (t) {
-      checked(t, status);
-    }
+  (void)c;
+  (void)passed_fd; /* the root half sends none */
+  if (len != sizeof told) {
+    report_fatal("garbled answer from the root half");
+    a.status = EXIT_TEMPORARY;
+    a.loop.stop = true;
+    return;
   }
+  memcpy(&told, data, sizeof told);
+  a.now = clock_monotonic_ms();
+  for (t = a.first; t && t->check != told.number; t = t->next) {
+  }
+  if (t && told.number != 0) {
+    checked(t, &told);
+  }
+}
+
+/* The end: it has said why, if there is more to say than TERM. */
+static void root_closed(struct channel *c)
+{
+  channel_close(c);
+  a.loop.stop = true;
 }
 
 /* The stage's time is over. */
@@ -170,15 +227,11 @@ static void time_out(struct attempt *t)
     wipe_secrets(&t->request);
     not_now(t, "too many attempts before it");
     break;
-  case CHECKED:
-    t->late = true;
-    t->until = INT64_MAX;
-    kill(-t->checker, SIGKILL);
-    break;
   case HELD_BACK:
     answer(t, '-', "");
     t->client->busy--;
     break;
+  case CHECKED:
   case ENDED:
     break;
   }
@@ -279,8 +332,10 @@ static int64_t walk(void)
   struct attempt **link = &a.first, *t;
   int64_t next = INT64_MAX;
 
+  a.stalled = false;
   while ((t = *link)) {
-    if (t->stage == WAITING && a.checks < a.config->checks_max && authd_client_may(t->client)) {
+    if (t->stage == WAITING && !a.stalled && a.checks < a.config->checks_max &&
+        authd_client_may(t->client)) {
       start_check(t);
     }
     if (t->until <= a.now) {
@@ -328,60 +383,37 @@ static int before_wait(void *arg)
   next = walk();
   listen_or_not();
   loglines_flush(&a.log);
-  most = a.listening ? SWEEP_MS : REST_MS;
+  most = a.stalled ? STALLED_MS : a.listening ? SWEEP_MS : REST_MS;
   return (int)(next - a.now < most ? (next > a.now ? next - a.now : 0) : most);
 }
 
-static void signalled(struct loop_watch *watch, uint32_t events)
-{
-  struct signalfd_siginfo info;
-
-  (void)events;
-  a.now = clock_monotonic_ms();
-  while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
-    if (info.ssi_signo == SIGTERM) {
-      a.loop.stop = true;
-    }
-  }
-  reap();
-}
-
-static void end_checks(void)
+static void wipe_all(void)
 {
   for (struct attempt *t = a.first; t; t = t->next) {
-    if (t->checker > 0) {
-      kill(-t->checker, SIGKILL);
-    }
     wipe_secrets(&t->request);
   }
 }
 
-int authd_serve(int listener, const struct authd_config *config)
+int authd_serve(int listener, int root, const struct authd_config *config)
 {
-  sigset_t signals;
-
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &signals, NULL);
   a.config = config;
   a.last = &a.first;
   a.now = clock_monotonic_ms();
+  a.status = EXIT_OK;
   authd_clients_init(&a.clients);
   loglines_init(&a.log, 2, false);
   a.listener = (struct loop_watch){.fd = listener, .events = EPOLLIN, .ready = accept_some};
-  a.signals = (struct loop_watch){.fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
-                                  .events = EPOLLIN,
-                                  .ready = signalled};
-  if (a.signals.fd == -1 || loop_init(&a.loop) < 0 || loop_add(&a.loop, &a.signals) < 0) {
+  a.root.datagram = root_datagram;
+  a.root.closed = root_closed;
+  if (loop_init(&a.loop) < 0 || channel_open(&a.root, &a.loop, root) < 0) {
     report_fatal_errno("unable to make the event loop");
     return EXIT_TEMPORARY;
   }
   a.loop.before_wait = before_wait;
   if (loop_run(&a.loop) < 0) {
     report_fatal_errno("unable to wait for events");
-    return EXIT_TEMPORARY;
+    a.status = EXIT_TEMPORARY;
   }
-  end_checks();
-  return EXIT_OK;
+  wipe_all();
+  return a.status;
 }

@@ -15,10 +15,23 @@
 #define LIST "servercert"
 
 static char error_text[2600];
+static char *told_at;
 
 const char *keyd_keys_error(void)
 {
   return error_text;
+}
+
+void keyd_keys_tell(char at[KEYD_FILE_NAME_SIZE])
+{
+  told_at = at;
+}
+
+static void at_file(const char *name)
+{
+  if (told_at) {
+    snprintf(told_at, KEYD_FILE_NAME_SIZE, "%s", name);
+  }
 }
 
 __attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
@@ -49,6 +62,7 @@ static int open_file(unsigned line, const char *word, struct keyd_file *f)
   struct stat st;
 
   snprintf(f->name, sizeof f->name, "%s%s", *word == '/' ? "" : "control/", word);
+  at_file(f->name);
   /* Not blocking: a FIFO or a device in the list must not hold us. */
   f->fd = open(f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (f->fd == -1) {
@@ -57,6 +71,7 @@ static int open_file(unsigned line, const char *word, struct keyd_file *f)
   if (fstat(f->fd, &st) == -1 || !S_ISREG(st.st_mode)) {
     return FAIL_LINE(line, "%s is not a regular file", f->name);
   }
+  at_file("");
   return 0;
 }
 
@@ -91,6 +106,7 @@ int keyd_lines_open(struct keyd_lines *l)
   if (!list) {
     return fail("out of memory");
   }
+  at_file("control/" LIST);
   switch (control_list(LIST, list)) {
   case CONTROL_OK:
     break;
@@ -140,6 +156,7 @@ static int slurp(const struct keyd_file *f, char *to, size_t *len)
 {
   ssize_t n;
 
+  at_file(f->name);
   for (*len = 0; *len < KEYD_FILE_MAX; *len += (size_t)n) {
     n = pread(f->fd, to + *len, KEYD_FILE_MAX - *len, (off_t)*len);
     if (n == -1) {
@@ -149,6 +166,7 @@ static int slurp(const struct keyd_file *f, char *to, size_t *len)
       break;
     }
   }
+  at_file("");
   if (*len < KEYD_FILE_MAX) {
     to[(*len)++] = '\n'; /* a last line without its end is no error in PEM */
   }

@@ -13,8 +13,10 @@
  */
 #define KEYD_KEYS_MAX 100
 
+#define KEYD_FILE_NAME_SIZE 1100
+
 struct keyd_file {
-  char name[1100]; /* as in messages: "control/tls/mx.pem" */
+  char name[KEYD_FILE_NAME_SIZE]; /* as in messages: "control/tls/mx.pem" */
   int fd;
 };
 
@@ -43,6 +45,13 @@ struct keyd_keys {
 int keyd_keys_load(struct keyd_keys *keys, const struct keyd_lines *l);
 void keyd_keys_free(struct keyd_keys *keys);
 const char *keyd_keys_error(void);
+
+/*
+ * From now on the name of the file that is being opened or read is kept in at,
+ * "" when none is: for another process, in shared memory, to say what this one
+ * waits for. NULL: no longer.
+ */
+void keyd_keys_tell(char at[KEYD_FILE_NAME_SIZE]);
 
 /*
  * The key for that server name of a kind that the client takes: among those

@@ -3,13 +3,18 @@
  * checkpassword-compatible program, so that no password store can be read by
  * a process that parses bytes from the network.
  *
- * Runs as root, or with -u as the user who may read the passwords. Trusts
- * nobody who connects to run/authd: of what they send it believes only the
- * form, hands it to a fresh process of that program on fd 3, and believes its
- * exit status. fd 2 is the log; 0 and 1 are not used.
+ * Two processes. The first, root, or with -u the user who may read the
+ * passwords, runs that program and does nothing else; it takes one struct from
+ * the second, of which it believes only the form (authd_ask.h). The second,
+ * relaya, has the listening socket (run/authd), what relay-smtpds say, and the
+ * delays; it can open no file and start no process. Each ends with the other.
+ * fd 2 is the log; 0 and 1 are not used.
  */
+#include "authd.h"
+#include "authd_checks.h"
 #include "authd_serve.h"
 
+#include "confine.h"
 #include "control.h"
 #include "drop.h"
 #include "exits.h"
@@ -24,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,7 +59,7 @@ _Noreturn static void usage(int status)
         "checkpassword-compatible (default: control/checkpassword). Run by supervise, see\n"
         "relay-conf(8).\n"
         "  -d DIR   the relay's directory\n"
-        "  -u USER  who may read the passwords (default: the caller)\n",
+        "  -u USER  who runs PROGRAM (default: the caller)\n",
         status == EXIT_OK ? stdout : stderr);
   exit(status);
 }
@@ -95,23 +101,92 @@ static bool load_cram(void)
   return *value == 'r';
 }
 
-static void give_up_root(const char *user)
-{
-  uid_t uid = geteuid();
-  gid_t gid = getegid();
+struct identity {
+  uid_t uid;
+  gid_t gid;
+};
 
-  if (user && uid == 0) {
-    if (drop_lookup(user, &uid, &gid) < 0) {
-      report_fatal("no user %s", user);
-      _exit(EXIT_PERMANENT);
-    }
-    if (drop_to(uid, gid) < 0) {
-      die_errno("give up root");
-    }
+/* Of that user; the caller's own without one. Only root can be another. */
+static struct identity look_up(const char *user)
+{
+  struct identity id = {geteuid(), getegid()};
+
+  if (user && drop_lookup(user, &id.uid, &id.gid) < 0) {
+    report_fatal("no user %s", user);
+    _exit(EXIT_PERMANENT);
   }
-  if (drop_hide() < 0) {
-    die_errno("hide from others of this user");
+  if (id.uid != geteuid() && geteuid() != 0) {
+    report_fatal("only root can have passwords checked as %s", user);
+    _exit(EXIT_PERMANENT);
   }
+  return id;
+}
+
+static struct identity look_up_server(void)
+{
+  struct identity id = {geteuid(), getegid()};
+
+  if (geteuid() == 0 && drop_lookup(USER_AUTHD, &id.uid, &id.gid) < 0) {
+    report_fatal("no user %s (conf-users): make install creates it", USER_AUTHD);
+    _exit(EXIT_PERMANENT);
+  }
+  return id;
+}
+
+/* The second process. */
+_Noreturn static void serve(int listener, int root, pid_t parent, const struct identity *id,
+                            const struct authd_config *config)
+{
+  sigset_t none;
+
+  if (drop_to(id->uid, id->gid) < 0 || drop_hide() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+      confine_serve() < 0) {
+    die_errno("give up privileges");
+  }
+  if (getppid() != parent) {
+    _exit(EXIT_TEMPORARY);
+  }
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  _exit(authd_serve(listener, root, config));
+}
+
+static void block_signals(void)
+{
+  sigset_t signals;
+
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* Forks the second process and is the first, until the end. */
+static int run(char **argv, const char *user, const struct authd_config *config)
+{
+  struct identity server_id = look_up_server(), own = look_up(user);
+  pid_t parent = getpid(), server;
+  int listener, pair[2];
+
+  listener = seqpacket_listen_group(AUTHD_PATH, SOMAXCONN, GROUP_SMTPD);
+  if (listener < 0) {
+    die_errno("listen at " AUTHD_PATH);
+  }
+  block_signals();
+  server = seqpacket_pair(pair) < 0 ? -1 : fork();
+  if (server < 0) {
+    die_errno("start the server");
+  }
+  if (server == 0) {
+    close(pair[0]);
+    serve(listener, pair[1], parent, &server_id, config);
+  }
+  close(pair[1]);
+  close(listener);
+  if ((user && geteuid() == 0 && drop_to(own.uid, own.gid) < 0) || drop_hide() < 0) {
+    die_errno("give up root");
+  }
+  return authd_checks(pair[0], server, argv, config->checks_max);
 }
 
 static void prepare(const char *directory)
@@ -134,7 +209,7 @@ int main(int argc, char **argv)
   const char *directory = NULL, *user = NULL;
   uint64_t checks = CHECKS_DEFAULT;
   struct authd_config config;
-  int option, listener;
+  int option;
 
   report_program("relay-authd");
   while ((option = getopt_long(argc, argv, "+d:u:", options, NULL)) != -1) {
@@ -150,14 +225,10 @@ int main(int argc, char **argv)
     }
   }
   prepare(directory);
-  config.argv = optind < argc ? argv + optind : words_of_file();
+  argv = optind < argc ? argv + optind : words_of_file();
+  config.program = *argv;
   config.response_first = load_cram();
   check(control_u64("concurrencyauth", 1, CHECKS_MAX, &checks));
   config.checks_max = (unsigned)checks;
-  listener = seqpacket_listen_group(AUTHD_PATH, SOMAXCONN, GROUP_SMTPD);
-  if (listener < 0) {
-    die_errno("listen at " AUTHD_PATH);
-  }
-  give_up_root(user);
-  return authd_serve(listener, &config);
+  return run(argv, user, &config);
 }

@@ -3,16 +3,17 @@
  * relay-smtpd, so that no key is in a process that parses bytes from the
  * network.
  *
- * Two processes. The first, root, opens what control/servercert lists, reads
- * none of it, and speaks to nobody; it waits for signals: HUP starts a server
- * with the files as they are now, and if that one is content retires the old
- * one, whose connections end in peace. The server, relayk, has listening
- * socket (run/keyd), keys and the sessions that may be resumed, and cannot
- * open a file; it trusts none of those who ask. fd 2 is the log; 0 and 1 are
- * not used.
+ * Two processes. The first, root, reads nothing and speaks to nobody; it waits
+ * for signals: HUP starts a server with the files as they are now, and if that
+ * one is ready in time retires the old one, whose connections end in peace. The
+ * server opens as root what control/servercert lists, becomes relayk, and then
+ * reads it; it has listening socket (run/keyd), keys and the sessions that may
+ * be resumed, and can open no file any more; it trusts none of those who ask.
+ * fd 2 is the log; 0 and 1 are not used.
  */
 #include "keyd_serve.h"
 
+#include "clock.h"
 #include "confine.h"
 #include "control.h"
 #include "drop.h"
@@ -28,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,8 +38,10 @@
 
 #define SESSIONS_DEFAULT 20000
 #define SESSIONS_MAX 10000000
+#define START_MS 10000 /* to have the keys; reading a hundred takes a second */
 
 static int listener = -1;
+static char *waiting_for; /* KEYD_FILE_NAME_SIZE bytes that the server writes while it starts */
 
 static void die_errno(const char *what)
 {
@@ -85,21 +89,43 @@ static void give_up_root(pid_t parent)
   }
 }
 
-/* The child. Says "+" to its parent when it has the keys. */
-static void serve(struct keyd_lines *lines, uint64_t session_max, int ready, pid_t parent,
-                  bool starting)
+static int load_settings(struct keyd_lines *lines, uint64_t *session_max, bool starting)
 {
+  enum control_result result = control_u64("tlssessions", 0, SESSIONS_MAX, session_max);
+
+  if (result != CONTROL_OK && result != CONTROL_MISSING) {
+    complain(control_error(), starting);
+    return -1;
+  }
+  if (keyd_lines_open(lines) < 0) {
+    complain(keyd_keys_error(), starting);
+    return -1;
+  }
+  return 0;
+}
+
+/* The child. Says "+" to its parent when it has the keys. */
+_Noreturn static void serve(int ready, pid_t parent, bool starting)
+{
+  static struct keyd_lines lines;
   static struct keyd_keys keys;
   static struct keyd_sessions sessions;
+  uint64_t session_max = SESSIONS_DEFAULT;
   int status;
 
+  keyd_keys_tell(waiting_for);
+  if (load_settings(&lines, &session_max, starting) < 0) {
+    _exit(EXIT_PERMANENT);
+  }
   give_up_root(parent);
-  if (keyd_keys_load(&keys, lines) < 0) {
+  if (keyd_keys_load(&keys, &lines) < 0) {
     complain(keyd_keys_error(), starting);
     _exit(EXIT_PERMANENT);
   }
-  announce(&keys, lines);
-  keyd_lines_close(lines);
+  keyd_keys_tell(NULL);
+  munmap(waiting_for, KEYD_FILE_NAME_SIZE);
+  announce(&keys, &lines);
+  keyd_lines_close(&lines);
   if (keyd_sessions_init(&sessions, (size_t)session_max) < 0) {
     die_errno("have memory for sessions");
   }
@@ -116,57 +142,64 @@ static void serve(struct keyd_lines *lines, uint64_t session_max, int ready, pid
   _exit(status);
 }
 
-static int load_settings(struct keyd_lines *lines, uint64_t *session_max, bool starting)
+/* It is not waited for: one that waits for a dead file system may not die before that is back. */
+static void give_up(pid_t server, bool starting)
 {
-  enum control_result result = control_u64("tlssessions", 0, SESSIONS_MAX, session_max);
+  char why[KEYD_FILE_NAME_SIZE + 100];
 
-  if (result != CONTROL_OK && result != CONTROL_MISSING) {
-    complain(control_error(), starting);
-    *lines = (struct keyd_lines){.count = 0};
-    return -1;
+  kill(server, SIGKILL);
+  snprintf(why, sizeof why, "not ready within %d s%s%.*s", START_MS / 1000,
+           *waiting_for ? ", waiting for " : "", KEYD_FILE_NAME_SIZE - 1, waiting_for);
+  complain(why, starting);
+}
+
+/* Waits until the new server is ready. 0, or the exit status; it has said why then. */
+static int wait_ready(pid_t server, int ready, bool starting)
+{
+  char plus;
+  int status;
+  ssize_t n = io_read(ready, &plus, 1, clock_monotonic_ms() + START_MS);
+
+  if (n == 1) {
+    return 0;
   }
-  if (keyd_lines_open(lines) < 0) {
-    complain(keyd_keys_error(), starting);
-    return -1;
+  if (n < 0) {
+    give_up(server, starting);
+    return EXIT_TEMPORARY;
   }
-  return 0;
+  waitpid(server, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+    return WEXITSTATUS(status);
+  }
+  complain("the new server has died before it was ready", starting);
+  return EXIT_TEMPORARY;
 }
 
 /* A server that has its keys, or -1 having said why; *status is then the exit status. */
 static pid_t start_server(bool starting, int *status)
 {
-  uint64_t session_max = SESSIONS_DEFAULT;
-  struct keyd_lines lines;
-  pid_t parent = getpid(), pid = -1;
+  pid_t parent = getpid(), pid;
   int ready[2];
-  char plus;
 
-  *status = EXIT_PERMANENT;
-  if (load_settings(&lines, &session_max, starting) < 0) {
-    goto cleanup;
-  }
   *status = EXIT_TEMPORARY;
   if (pipe(ready) < 0) {
     complain(strerror(errno), starting);
-    goto cleanup;
+    return -1;
   }
+  *waiting_for = '\0';
   pid = fork();
   if (pid == 0) {
     close(ready[0]);
-    serve(&lines, session_max, ready[1], parent, starting);
+    serve(ready[1], parent, starting);
   }
   close(ready[1]);
   if (pid < 0) {
     complain(strerror(errno), starting);
-  } else if (io_read(ready[0], &plus, 1, IO_FOREVER) != 1) {
-    waitpid(pid, status, 0);
-    *status = WIFEXITED(*status) ? WEXITSTATUS(*status) : EXIT_TEMPORARY;
-    pid = -1;
+  } else {
+    *status = wait_ready(pid, ready[0], starting);
+    pid = *status == 0 ? pid : -1;
   }
   close(ready[0]);
-
-cleanup:
-  keyd_lines_close(&lines);
   return pid;
 }
 
@@ -240,6 +273,11 @@ int main(int argc, char **argv)
   listener = seqpacket_listen_group(KEYD_PATH, SOMAXCONN, GROUP_SMTPD);
   if (listener < 0) {
     die_errno("listen at " KEYD_PATH);
+  }
+  waiting_for =
+    mmap(NULL, KEYD_FILE_NAME_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (waiting_for == MAP_FAILED) {
+    die_errno("have memory");
   }
   server = start_server(true, &status);
   return server < 0 ? status : watch(server, &signals);

@@ -1,9 +1,10 @@
 /*
  * The datagrams of run/authd, and the messages of AUTH: a name that is taken
  * is a tenant's, a secret has no NUL, and a request that is taken is put again
- * as the same bytes. The input's first byte says which parser.
+ * as the same bytes, and is one that the half of relay-authd which is root takes
+ * too. The input's first byte says which parser.
  */
-#include "authd.h"
+#include "authd_ask.h"
 #include "envelope.h"
 #include "sasl.h"
 
@@ -22,12 +23,20 @@ static void require(bool condition)
 static void datagrams(const char *data, size_t size)
 {
   struct authd_request q;
+  struct authd_ask ask;
   struct buf b = BUF_INIT(65536);
   char verb, text[AUTHD_TEXT_SIZE];
 
   if (authd_get_request(data, size, &q) == 0) {
     require(envelope_tenant_valid(q.user, strlen(q.user)));
     require(authd_put_request(&b, &q) == 0 && b.len == size && memcmp(b.data, data, size) == 0);
+    for (int first = 0; first < 2; first++) {
+      require(!authd_ask_fill(&ask, &q, first) || authd_ask_valid(&ask, sizeof ask));
+    }
+  }
+  if (size >= sizeof ask) {
+    memcpy(&ask, data, sizeof ask);
+    require(!authd_ask_valid(&ask, (ssize_t)size) || strlen(ask.input) < AUTHD_USER_SIZE);
   }
   if (authd_get_answer(data, size, &verb, text) == 0) {
     require(verb == '+' || verb == '-' || verb == 'T');

@@ -63,6 +63,18 @@ def process_stat(pid):
     return head.split("(", 1)[1], int(words[1]), int(words[3]), words[0], int(words[19])
 
 
+def memory(pid):
+    """Everything that the process could write to, as bytes; needs root."""
+    found = []
+    with open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            start, end, mode = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
+            if mode.startswith("rw"):
+                mem.seek(int(start, 16))
+                found.append(mem.read(int(end, 16) - int(start, 16)))
+    return b"".join(found)
+
+
 class Test:
     """What a running test has: its directory, ports and addresses, checks, things to end."""
 

@@ -189,9 +189,9 @@ def check_schedule(test):
 
 
 def tls_mx(test, name, *options):
-    pem, key = certificates.make(test.directory / name, "mx", "p256")
-    both = pem.with_name("both.pem")
-    both.write_text(pem.read_text() + key.read_text())
+    made = certificates.self_signed(test.directory / name, "mx")
+    both = made.path.with_name("both.pem")
+    both.write_text(made.path.read_text() + made.key.read_text())
     return Tarpit(test, name, "-T", both, *options)
 
 

@@ -15,8 +15,8 @@ import certificates
 from badmx import HANG, BadMX
 from relaytest import TOP, Client, process_stat, run, run_program, wait_for
 
-USERS = dict(zip(("smtpd", "queue", "send", "remote", "bounce", "keyd", "log"),
-                 (TOP / "conf-users").read_text().split()[:7]))
+USERS = dict(zip(("smtpd", "queue", "send", "remote", "bounce", "keyd", "log", "authd"),
+                 (TOP / "conf-users").read_text().split()[:8]))
 PROBE = r"""
 import ctypes, os, socket, sys
 what, target = sys.argv[1], sys.argv[2]
@@ -77,7 +77,7 @@ def check_users(test, running):
         test.check(set(status(pid, "Groups").split()) <= {gid}, f"{name} has no further groups", status(pid, "Groups"))
         test.equal(status(pid, "CapEff").strip("0"), "", f"{name} has no capability")
         test.equal(status(pid, "NoNewPrivs"), "1", f"{name} has no-new-privs")
-        if name in ("relay-smtpd", "relay-keyd", "worker", "resolver"):
+        if name in ("relay-smtpd", "relay-keyd", "relay-authd", "worker", "resolver"):
             test.equal(status(pid, "Seccomp"), "2", f"{name} runs under a seccomp filter")
 
 
@@ -95,27 +95,35 @@ def check_siblings(test, running):
 
 def check_files(test, relay):
     queue, run_directory = relay.directory / "queue", relay.directory / "run"
-    for who in ("smtpd", "send", "remote", "bounce", "log"):
+    for who in ("smtpd", "send", "remote", "bounce", "log", "authd"):
         test.equal(probe(USERS[who], "list", queue), DENIED, f"{USERS[who]} cannot open queue/")
     test.equal(probe("nobody", "list", queue), DENIED, "nobody cannot open queue/") if group_of_nobody() else None
     test.equal(probe(USERS["smtpd"], "connect", run_directory / "intake"), REACHED, "relayd may connect to run/intake")
-    for who in ("remote", "bounce", "log"):
+    for who in ("remote", "bounce", "log", "authd"):
         test.equal(probe(USERS[who], "connect", run_directory / "intake"), DENIED, f"{USERS[who]} may not")
         test.equal(probe(USERS[who], "connect", run_directory / "inject"), REACHED, f"{USERS[who]} may run/inject, as all")
     for name in ("keyd", "authd"):
         test.equal(probe(USERS["smtpd"], "connect", run_directory / name), REACHED, f"relayd may connect to run/{name}")
-        for who in ("remote", "bounce", "log", "send"):
+        for who in ("remote", "bounce", "log", "send", "authd"):
             test.equal(probe(USERS[who], "connect", run_directory / name), DENIED, f"{USERS[who]} may not")
-    for who in ("smtpd", "keyd", "remote"):
+    for who in ("smtpd", "keyd", "remote", "authd"):
         test.equal(probe(USERS[who], "open", relay.directory / "control/tls/ec.key"), DENIED,
                    f"{USERS[who]} cannot read a private key")
-    for who in ("smtpd", "remote", "bounce"):
+    for who in ("smtpd", "remote", "bounce", "authd"):
         test.equal(probe(USERS[who], "connect", run_directory / "ctl"), DENIED, f"{USERS[who]} may not use run/ctl")
     test.equal(probe(USERS["log"], "connect", run_directory / "ctl", groups=["relayctl"]), REACHED,
                "a member of relayctl may")
+    test.equal(writable(USERS["authd"], relay.directory), [], f"{USERS['authd']} may write nowhere in the relay's directory")
     for path in queue.rglob("*"):
         mode = path.lstat().st_mode
         test.check(stat.S_IMODE(mode) & 0o077 == 0, f"{path.relative_to(relay.directory)} is relayq's alone", oct(mode))
+
+
+def writable(user, directory):
+    """What of it that user may write to; run/inject is a socket for all."""
+    done = run_program("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "find", directory,
+                       "!", "-type", "l", "!", "-name", "inject", "-writable", check=False)
+    return done.stdout.splitlines()
 
 
 def group_of_nobody():
@@ -189,7 +197,8 @@ def main(test):
     running = {name: (relay.pids(name)[0], USERS[user]) for name, user in (
         ("relay-smtpd", "smtpd"), ("relay-queue", "queue"), ("relay-send", "send"), ("relay-bounce", "bounce"),
         ("relay-remote", "remote"))}
-    running["relay-keyd"] = (relay.pids("relay-keyd")[1], USERS["keyd"])
+    for name in ("keyd", "authd"):
+        running[f"relay-{name}"] = (relay.pids(f"relay-{name}")[1], USERS[name])
     running["resolver"], running["worker"] = (workers()[0], USERS["remote"]), (workers()[1], USERS["remote"])
     check_users(test, running)
     check_siblings(test, running)
