@@ -134,6 +134,8 @@ def run_one(test, slots, workspace):
     test.seconds = time.monotonic() - began
     if (directory / "session").exists():  # a sandbox that the test left behind
         subprocess.run(["tests/sandbox", "down", str(directory)], cwd=TOP, check=False)
+    if test.status in (0, SKIPPED):
+        shutil.rmtree(directory, ignore_errors=True)  # all queues together are over 10 GB
     slots.put(slot)
     return test
 
@@ -147,7 +149,8 @@ def report(test, workspace):
         kept = workspace / (test.name.replace("/", "-") + ".output")
         kept.write_text(test.output)
         print(f"        status {test.status}; the whole output: {kept}")
-        for line in test.output.splitlines()[-40:]:
+        lines = test.output.splitlines()
+        for line in [line for line in lines[:-40] if line.startswith("FAILED")] + lines[-40:]:
             print("        | " + line)
         sys.stdout.flush()
     return word
