@@ -126,7 +126,7 @@ def check_raise(test):
 
 def check_ceiling_and_leaving(test):
     send = start(test)
-    asked, leaving, n = [], [], 0
+    asked, leaving, busy, n = [], [], [], 0
 
     def connect(w):
         if sum(1 for x in send.workers if x.host) < 6:
@@ -135,12 +135,17 @@ def check_ceiling_and_leaving(test):
             asked.append(w)
 
     def more():
+        """All that are connected have a job, then all of them are done: so the window grows."""
         nonlocal n
+        if len(busy) >= sum(1 for w in send.workers if w.host and not w.quit):
+            for w in busy[:]:
+                busy.remove(w)
+                w.deliver()
         while len(send.results) + 40 > n:
             send.message(f"u{n}@leave.test")
             n += 1
     send.connect, send.quit = connect, leaving.append
-    send.mx = lambda w: w.deliver() if w.host else None
+    send.mx = lambda w: busy.append(w) if w.host else None
     test.check(send.pump(lambda: more() or len(asked) >= 2, 20), "two more than the MX's six are asked for", len(asked))
     asked[0].no_session("421 4.7.0 mx Error: too many connections from 127.0.0.1", 421, "b")
     test.check(send.pump(lambda: more() or "ceiling=6 window=6" in send.log_text()), "the ceiling is learnt")
