@@ -13,12 +13,13 @@ class Mariadb:
     def __init__(self, directory):
         self.directory, self.socket = directory, directory / "sock"
         self.options = directory / "my.cnf"
-        user = ["--user=root"] if os.geteuid() == 0 else []
+        # A mariadbd that starts removes the temporary tables that it finds in tmpdir, others' too.
+        own = [f"--tmpdir={directory}", *(["--user=root"] if os.geteuid() == 0 else [])]
         run_program("mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-                    "--skip-test-db", *user, f"--datadir={directory / 'data'}")
+                    "--skip-test-db", *own, f"--datadir={directory / 'data'}")
         with open(directory / "server.log", "wb") as log:
             self.process = subprocess.Popen(
-                ["mariadbd", "--no-defaults", *user, f"--datadir={directory / 'data'}", f"--socket={self.socket}",
+                ["mariadbd", "--no-defaults", *own, f"--datadir={directory / 'data'}", f"--socket={self.socket}",
                  "--skip-networking", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PATH": self.path()})
         wait_for(self.answers, f"mariadbd answers: {directory / 'server.log'}", 60)
