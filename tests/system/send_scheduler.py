@@ -298,6 +298,7 @@ def check_operator(test):
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
     send.pump(lambda: send.notes["hold tenant t2"] == send.notes["hold domain one.test"] == "")
     test.equal(send.notes, {"hold tenant t2": "", "hold domain one.test": ""}, "the notes are forgotten")
+    check_hold_site(test, send)
     send.connect = lambda w: w.no_session()
     dropped, ident = send.message("a@gone.test")
     returned, _ = send.message("a@back.test")
@@ -313,6 +314,25 @@ def check_operator(test):
     test.equal(send.ctl("why", "0" * 16).returncode, 1, "no such message is status 1")
     test.equal(send.ctl("why").returncode, 100, "wrong use is status 100")
     test.equal(send.ctl("list", "tenant:x\x1b[31m").returncode, 0, "nothing matches")
+
+
+def check_hold_site(test, send):
+    """Any spelling of a site is that site, for what comes later, too."""
+    send.ctl("hold", "site:MX.One.TEST")
+    serial, ident = send.message("b@one.test")
+    later, _ = send.message("b@later.test")
+    send.ctl("hold", "site:mx.Later.test")
+    send.pump(lambda: send.of(later))
+    send.still()
+    test.equal([r["state"] for r in json.loads(send.ctl("--json", "list", "site:mx.one.test").stdout)], ["held"],
+               "a site is held however it is written")
+    held = [r["value"] for r in json.loads(send.ctl("--json", "stat", "domain:one.test").stdout) if r["row"] == "hold"]
+    test.equal(held, ["MX.One.TEST"], "stat of a selection lists that hold")
+    test.equal(send.ctl("release", "site:mx.one.test").stdout, "release: 1 recipient\n", "and released however")
+    send.ctl("release", "site:MX.LATER.TEST")
+    send.pump(lambda: send.of(serial) and send.notes["hold site mx.Later.test"] == "")
+    test.equal([r.verdict for r in send.of(serial)], ["d"], "and its mail goes")
+    test.equal(send.notes["hold site MX.One.TEST"], "", "the note is forgotten as it was written")
 
 
 def check_bounce(test, count=900):
