@@ -27,7 +27,7 @@ struct ctl_client {
   struct timer timer; /* relay-queue is to be asked again */
   uint64_t number;
   struct ctl_request request;
-  uint64_t newest;     /* message_newest() when the request came */
+  uint64_t newest;     /* message_newest() when the request came, or then the whole queue */
   struct list *walked; /* what the cursor walks, NULL: nothing */
   struct list_cursor cursor;
   uint64_t rows, changed, left_alone;

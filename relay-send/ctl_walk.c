@@ -218,7 +218,7 @@ void ctl_walk_begin(struct ctl_client *c)
     return;
   }
   c->working = true;
-  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the rest of the queue is yet to come */
+  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the queue is yet to come */
   c->step = CTL_STEP_MESSAGES;
   c->why_place = 0;
   c->asked_again = 0;
@@ -282,6 +282,9 @@ bool ctl_walk_step(struct ctl_client *c)
       ask_last(c);
     }
     return false;
+  }
+  if (c->newest == UINT64_MAX) {
+    c->newest = message_newest(); /* now it has */
   }
   bool wait = ctl_end_wait(c);
   if (c->step == CTL_STEP_ANSWERS) {
