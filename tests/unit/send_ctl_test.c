@@ -1,5 +1,6 @@
 /* relay-ctl's command line and its output. */
 #include "ctl_args.h"
+#include "ctl_stat_print.h"
 #include "ctl_table.h"
 
 #include "check.h"
@@ -150,6 +151,44 @@ static void test_table(void)
 
 static void test_garbled(void)
 {
+static char *note_of(const char *trouble)
+{
+  char value[1000];
+  const char *const words[] = {"r",        "site",       "ceiling", "n5",      "kind",
+                               "sceiling", "trouble_ms", "n1000",   "trouble", value};
+  struct buf b = BUF_INIT(8192);
+  struct ctl_row row;
+
+  snprintf(value, sizeof value, "s%s", trouble);
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    CHECK_INT(netstring_put_str(&b, words[i]), 0);
+  }
+  CHECK_INT(ctl_row_parse(b.data, b.len, &row), 0);
+  char *note = ctl_stat_note(&row, 3000);
+  ctl_row_free(&row);
+  buf_free(&b);
+  return note;
+}
+
+/* A reply is cut between words, and one that has none is quoted all the same. */
+static void test_note(void)
+{
+  char reply[401], *note = note_of("421 too\x1b many");
+
+  CHECK_STR(note, "takes 5 connections; ceiling, 2s ago: 421 too\\x1b many");
+  free(note);
+  memset(reply, 'x', 400);
+  reply[400] = '\0';
+  note = note_of(reply);
+  CHECK_INT(strspn(note + strlen("takes 5 connections; ceiling, 2s ago: "), "x"), 300);
+  CHECK(strcmp(note + strlen(note) - 5, "x ...") == 0);
+  free(note);
+  reply[290] = ' ';
+  note = note_of(reply);
+  CHECK_INT(strspn(note + strlen("takes 5 connections; ceiling, 2s ago: "), "x"), 290);
+  free(note);
+}
+
   static const char *const datagrams[] = {
     "",        "1:r,", "1:.,2:ok,", "1:r,4:stat,1:a,", "1:r,4:stat,1:a,1:x,", "1:r,4:stat,1:a,0:,",
     "nonsense"};
@@ -169,4 +208,5 @@ int main(void)
   test_table();
   test_garbled();
   return check_done("send_ctl");
+  test_note();
 }
