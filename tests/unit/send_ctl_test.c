@@ -28,6 +28,8 @@ static void test_args(void)
     {{"stat", "all"}, "stat", "all", ""},
     {{"--wide", "stat", "site:mx.test"}, "stat", "site", "mx.test"},
     {{"stat", "0123456789ABCDEF"}, NULL, "", ""},
+    {{"stat", "--limit", "5"}, NULL, "", ""},
+    {{"list", "--wide"}, NULL, "", ""},
     {{"list", "nonsense:x"}, NULL, "", ""},
     {{"list", "tenant:"}, NULL, "", ""},
     {{"list", "id:short"}, NULL, "", ""},
@@ -149,8 +151,6 @@ static void test_table(void)
   CHECK(ctl_table_columns("why", false, &count) == NULL);
 }
 
-static void test_garbled(void)
-{
 static char *note_of(const char *trouble)
 {
   char value[1000];
@@ -189,6 +189,8 @@ static void test_note(void)
   free(note);
 }
 
+static void test_garbled(void)
+{
   static const char *const datagrams[] = {
     "",        "1:r,", "1:.,2:ok,", "1:r,4:stat,1:a,", "1:r,4:stat,1:a,1:x,", "1:r,4:stat,1:a,0:,",
     "nonsense"};
@@ -206,7 +208,7 @@ int main(void)
   test_sizes();
   test_json();
   test_table();
+  test_note();
   test_garbled();
   return check_done("send_ctl");
-  test_note();
 }
