@@ -5,7 +5,8 @@
 #include "ctl.h"
 #include "message.h"
 
-/* One connection of relay-ctl, shared by ctl_server.c, ctl_walk.c and ctl_row.c. */
+/* One connection of relay-ctl, shared by ctl_server.c, ctl_walk.c, ctl_stat.c, ctl_end.c and
+ * ctl_row.c. */
 enum ctl_step {
   CTL_STEP_MESSAGES,
   CTL_STEP_ANSWERS, /* of bounce: all messages were visited, last replies are still asked for */
