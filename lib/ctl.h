@@ -40,8 +40,8 @@
  * reason is a sentence for people: all that holds it (parted by "; also: "), what
  * will happen next.
  * A site's rate is messages a minute; ceiling and rate are 0 while none is
- * learnt. signal is what binds it now: down paused rate slow ceiling window or
- * nothing. kind, trouble and trouble_ms are the last trouble that it had.
+ * learnt. signal is what binds it now: source down paused rate slow ceiling
+ * window or nothing. kind, trouble and trouble_ms are the last trouble that it had.
  * A domain's kind: dns (no answer), tls (no MX does what control/tlspolicy
  * demands), failed (proven to take no mail) or nothing. Of a selection the
  * rows are those that its recipients have to do with, and recipients counts

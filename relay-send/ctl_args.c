@@ -126,6 +126,12 @@ static int check(struct ctl_args *args, unsigned words)
   if (strcmp(q->verb, "why") == 0 && strcmp(q->kind, "id") != 0) {
     return wrong(args, "why needs the id of a message", "");
   }
+  if (args->wide && strcmp(q->verb, "stat") != 0) {
+    return wrong(args, "--wide is for stat", "");
+  }
+  if (q->limit > 0 && strcmp(q->verb, "stat") == 0) {
+    return wrong(args, "stat counts all recipients: --limit is not for it", "");
+  }
   if (strcmp(q->verb, "stat") == 0 && strcmp(q->kind, "id") == 0) {
     return wrong(args, "stat is of all, tenant:X, site:X or domain:X; of a message ask why", "");
   }

@@ -5,7 +5,8 @@
 #include "ctl.h"
 #include "message.h"
 
-/* One connection of relay-ctl, shared by ctl_server.c, ctl_walk.c and ctl_row.c. */
+/* One connection of relay-ctl, shared by ctl_server.c, ctl_walk.c, ctl_stat.c, ctl_end.c and
+ * ctl_row.c. */
 enum ctl_step {
   CTL_STEP_MESSAGES,
   CTL_STEP_ANSWERS, /* of bounce: all messages were visited, last replies are still asked for */
@@ -27,7 +28,7 @@ struct ctl_client {
   struct timer timer; /* relay-queue is to be asked again */
   uint64_t number;
   struct ctl_request request;
-  uint64_t newest;     /* message_newest() when the request came */
+  uint64_t newest;     /* message_newest() when the request came, or then the whole queue */
   struct list *walked; /* what the cursor walks, NULL: nothing */
   struct list_cursor cursor;
   uint64_t rows, changed, left_alone;

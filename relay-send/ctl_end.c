@@ -149,10 +149,11 @@ void ctl_end_answer(struct ctl_client *c, uint32_t number, const char *text)
   close_question(c, e);
 }
 
-/* All of them that are due; the timer stands at the last one's time. */
+/* All of them that are due, as far as relay-queue's channel takes them; the timer stands at the
+ * last one's time. */
 static void ask_again(struct ctl_client *c)
 {
-  for (uint32_t i = 0; i < c->ends.count; i++) {
+  for (uint32_t i = 0; i < c->ends.count && !sched_results_full(); i++) {
     struct ctl_end *e = &c->ends.asked[i];
     struct rcpt *r = e->open && e->again_at && e->again_at <= sched.now ? find(e) : NULL;
     if (r) {

@@ -21,8 +21,10 @@
  */
 struct chosen_name {
   uint64_t recipients;
-  char name[]; /* as a hold's: "tenant acme" */
+  char name[]; /* as a hold's: "tenant acme", a site's in lower case */
 };
+
+#define NAME_SIZE 512
 
 struct ctl_chosen {
   struct hash names;
@@ -65,21 +67,29 @@ void ctl_stat_end(struct ctl_client *c)
   c->chosen = NULL;
 }
 
+/* Returns its length. */
+static size_t write_name(char text[NAME_SIZE], const char *kind, const char *value)
+{
+  snprintf(text, NAME_SIZE, "%s %s", kind, value);
+  if (strcmp(kind, "site") == 0) {
+    scan_lowercase(text, strlen(text));
+  }
+  return strlen(text);
+}
+
 static void count_name(struct ctl_chosen *chosen, const char *kind, const char *value)
 {
-  size_t len = strlen(kind) + 1 + strlen(value);
-  struct chosen_name *made = memory_get(sizeof *made + len + 1), *name;
+  char text[NAME_SIZE];
+  size_t len = write_name(text, kind, value);
+  struct chosen_name *name = hash_find(&chosen->names, text, len);
 
-  snprintf(made->name, len + 1, "%s %s", kind, value);
-  name = hash_find(&chosen->names, made->name, len);
   if (!name) {
-    name = made;
-    made = NULL;
+    name = memory_get(sizeof *name + len + 1);
+    memcpy(name->name, text, len + 1);
     if (hash_insert(&chosen->names, name) == -1) {
       memory_out();
     }
   }
-  free(made);
   name->recipients++;
 }
 
@@ -110,7 +120,7 @@ void ctl_stat_count(struct ctl_client *c, struct rcpt *r)
 static uint64_t chosen_of(const struct ctl_client *c, const char *kind, const char *value,
                           bool *asked)
 {
-  char text[512];
+  char text[NAME_SIZE];
   const struct chosen_name *name;
 
   /* As ctl_walk.c selects: only a tenant's name is case-sensitive. */
@@ -118,8 +128,7 @@ static uint64_t chosen_of(const struct ctl_client *c, const char *kind, const ch
            (strcmp(kind, "tenant") == 0
               ? strcmp(value, c->request.value) == 0
               : scan_case_equal(value, strlen(value), c->request.value, strlen(c->request.value)));
-  snprintf(text, sizeof text, "%s %s", kind, value);
-  name = hash_find(&c->chosen->names, text, strlen(text));
+  name = hash_find(&c->chosen->names, text, write_name(text, kind, value));
   return name ? name->recipients : 0;
 }
 

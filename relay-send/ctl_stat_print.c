@@ -1,5 +1,6 @@
 #include "ctl_stat_print.h"
 
+#include "escape.h"
 #include "memory.h"
 
 #include <stdint.h>
@@ -69,24 +70,31 @@ static void put_limits(struct buf *b, const struct ctl_row *row)
   }
 }
 
+/* The words that fit, or of a reply that is one word its beginning. True if that is all of it. */
+static bool quote(const char *text, char out[NOTE_QUOTED + 1])
+{
+  size_t len = strlen(text), cut;
+  bool whole = escape_text(text, len, out, NOTE_QUOTED, &cut) == len;
+
+  out[cut] = '\0';
+  if (!whole && strrchr(out, ' ')) {
+    *strrchr(out, ' ') = '\0';
+  }
+  return whole;
+}
+
 char *ctl_stat_note(const struct ctl_row *row, int64_t now)
 {
   struct buf b = BUF_INIT(NOTE_SIZE);
-  char *trouble = ctl_print_safe(ctl_row_get(row, "trouble")), ago[CTL_PRINT_SHORT];
-  size_t cut = strlen(trouble);
+  char quoted[NOTE_QUOTED + 1], ago[CTL_PRINT_SHORT];
+  bool whole = quote(ctl_row_get(row, "trouble"), quoted);
 
   put_limits(&b, row);
-  if (cut > NOTE_QUOTED) {
-    /* Not within a character, nor within what stands for an unprintable one (\xHH). */
-    for (cut = NOTE_QUOTED; cut > 0 && trouble[cut] != ' '; cut--) {
-    }
-  }
-  if (cut > 0 && ctl_row_number(row, "trouble_ms") > 0) {
+  if (*quoted && ctl_row_number(row, "trouble_ms") > 0) {
     ctl_print_span(now - ctl_row_number(row, "trouble_ms"), ago);
     buf_printf(&b, "%s%s, %s ago: ", b.len > 0 ? "; " : "", ctl_row_get(row, "kind"), ago);
   }
-  buf_printf(&b, "%.*s%s", (int)cut, trouble, trouble[cut] ? " ..." : "");
-  free(trouble);
+  buf_printf(&b, "%s%s", quoted, whole ? "" : " ...");
   char *note = b.len > 0 ? memory_copy(buf_cstr(&b)) : NULL;
   buf_free(&b);
   return note;

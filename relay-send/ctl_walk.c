@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CTL_MESSAGES_A_TURN 500
-#define CTL_ASK_AGAIN 10 /* times: a RESULT is readable when it is synced, within 200 ms */
+#define CTL_RCPTS_A_TURN 500 /* or one message */
+#define CTL_ASK_AGAIN 10     /* times: a RESULT is readable when it is synced, within 200 ms */
 #define CTL_ASK_AGAIN_MS 40
 
 static bool verb_is(const struct ctl_client *c, const char *verb)
@@ -218,7 +218,7 @@ void ctl_walk_begin(struct ctl_client *c)
     return;
   }
   c->working = true;
-  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the rest of the queue is yet to come */
+  c->newest = sched.told ? message_newest() : UINT64_MAX; /* the queue is yet to come */
   c->step = CTL_STEP_MESSAGES;
   c->why_place = 0;
   c->asked_again = 0;
@@ -283,6 +283,9 @@ bool ctl_walk_step(struct ctl_client *c)
     }
     return false;
   }
+  if (c->newest == UINT64_MAX) {
+    c->newest = message_newest(); /* now it has */
+  }
   bool wait = ctl_end_wait(c);
   if (c->step == CTL_STEP_ANSWERS) {
     finish(c); /* or not yet */
@@ -297,7 +300,7 @@ bool ctl_walk_step(struct ctl_client *c)
     }
     return c->working;
   }
-  for (int n = 0; n < CTL_MESSAGES_A_TURN; n++) {
+  for (unsigned n = 0; n < CTL_RCPTS_A_TURN;) {
     struct list_node *node = list_step(&messages, &c->cursor);
     if (!node && c->chosen) {
       ctl_walk_end(c);
@@ -308,6 +311,7 @@ bool ctl_walk_step(struct ctl_client *c)
       finish(c);
       return false;
     }
+    n += LIST_ITEM(node, struct message, all)->rcpt_count;
     visit(c, LIST_ITEM(node, struct message, all));
     if (c->ends.full || c->channel.queued >= CTL_ROWS_QUEUED || sched_results_full()) {
       break;

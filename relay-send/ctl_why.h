@@ -9,7 +9,7 @@ struct lane;
  * signal that binds it. */
 void ctl_why_text(struct rcpt *r, char *out, size_t size);
 
-/* "down", "paused", "rate", "slow", "ceiling", "window", or "" if nothing holds it. */
+/* "source", "down", "paused", "rate", "slow", "ceiling", "window", or "" if nothing holds it. */
 const char *ctl_why_signal(const struct lane *lane);
 
 /* When the lane may start something again, wall clock milliseconds; 0: nothing is planned. */

@@ -5,6 +5,7 @@
 #include "hash.h"
 #include "lane.h"
 #include "memory.h"
+#include "scan.h"
 #include "seqpacket.h"
 #include "tenant.h"
 
@@ -12,13 +13,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct hash holds; /* of "kind value" */
+struct hold {
+  const char *name; /* "kind value" as it was written, and noted */
+  char key[];       /* the same, of a site in lower case: nobody tells its spellings apart */
+};
+
+static struct hash holds;
 static bool all;
 
 static const void *key(const void *item, size_t *len)
 {
-  *len = strlen(item);
-  return item;
+  const struct hold *h = item;
+
+  *len = strlen(h->key);
+  return h->key;
+}
+
+static void fold(char *name)
+{
+  if (strncmp(name, "site ", 5) == 0) {
+    scan_lowercase(name, strlen(name));
+  }
 }
 
 void hold_start(void)
@@ -31,6 +46,15 @@ static void name_hold(char *out, size_t size, const char *kind, const char *valu
   snprintf(out, size, "%s %s", kind, value);
 }
 
+static struct hold *find(const char *name)
+{
+  char folded[DISPATCH_NOTE_KEY_SIZE];
+
+  snprintf(folded, sizeof folded, "%s", name);
+  fold(folded);
+  return hash_find(&holds, folded, strlen(folded));
+}
+
 bool hold_is(const char *kind, const char *value)
 {
   char name[DISPATCH_NOTE_KEY_SIZE];
@@ -39,7 +63,7 @@ bool hold_is(const char *kind, const char *value)
     return false;
   }
   name_hold(name, sizeof name, kind, value);
-  return hash_find(&holds, name, strlen(name)) != NULL;
+  return find(name) != NULL;
 }
 
 bool hold_covers(const struct rcpt *r)
@@ -81,7 +105,7 @@ static void flag_sites(const char *name, bool on)
 {
   for (struct list_node *node = sites.head.next; node != &sites.head; node = node->next) {
     struct site *site = LIST_ITEM(node, struct site, all);
-    if (strcmp(site->name, name) != 0) {
+    if (!scan_case_equal(site->name, strlen(site->name), name, strlen(name))) {
       continue;
     }
     site->held = on;
@@ -129,39 +153,51 @@ static void put_note(const char *name, bool on)
   buf_free(&b);
 }
 
-static bool change(const char *name, bool on)
+/* False: it is one already. */
+static bool add(const char *name)
 {
-  char *held = hash_find(&holds, name, strlen(name));
+  size_t size = strlen(name) + 1;
+  struct hold *h;
 
-  if (on && !held) {
-    if (hash_insert(&holds, memory_copy(name)) == -1) {
-      memory_out();
-    }
-    return true;
+  if (find(name)) {
+    return false;
   }
-  if (!on && held) {
-    free(hash_remove(&holds, name, strlen(name)));
-    return true;
+  h = memory_get(sizeof *h + 2 * size);
+  memcpy(h->key, name, size);
+  fold(h->key);
+  h->name = memcpy(h->key + size, name, size);
+  if (hash_insert(&holds, h) == -1) {
+    memory_out();
   }
-  return false;
+  return true;
 }
 
 bool hold_set(const char *kind, const char *value, bool on)
 {
   char name[DISPATCH_NOTE_KEY_SIZE - 5];
+  struct hold *h;
 
   name_hold(name, sizeof name, kind, value);
-  if (!change(name, on)) {
+  if (on && !add(name)) {
+    return false;
+  }
+  h = find(name);
+  if (!h) {
     return false;
   }
   flag(kind, value, on);
-  put_note(name, on);
+  put_note(h->name, on);
+  if (!on) {
+    free(hash_remove(&holds, h->key, strlen(h->key)));
+  }
   return true;
 }
 
 const char *hold_next(size_t *cursor)
 {
-  return hash_next(&holds, cursor);
+  const struct hold *h = hash_next(&holds, cursor);
+
+  return h ? h->name : NULL;
 }
 
 void hold_note(const char *note, const char *value)
@@ -173,7 +209,7 @@ void hold_note(const char *note, const char *value)
     return;
   }
   snprintf(kind, sizeof kind, "%.*s", (int)(blank - name), name);
-  change(name, true);
+  add(name);
   flag(kind, blank + 1, true);
 }
 
@@ -182,7 +218,7 @@ void hold_apply_ids(void)
   size_t cursor = 0;
   const char *name;
 
-  while ((name = hash_next(&holds, &cursor)) != NULL) {
+  while ((name = hold_next(&cursor)) != NULL) {
     if (strncmp(name, "id ", 3) == 0) {
       flag("id", name + 3, true);
     }

@@ -5,8 +5,8 @@
 
 /*
  * What an operator holds: kind "all", "id", "tenant", "site" or "domain" and a
- * value. A hold also stops what comes later. Kept as relay-queue's notes, so
- * it outlives a restart.
+ * value; a site's may be in upper or lower case. A hold also stops what comes
+ * later. Kept as relay-queue's notes, so it outlives a restart.
  */
 void hold_start(void);
 

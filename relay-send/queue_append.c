@@ -24,7 +24,7 @@ static int make_file(struct store *s, const char *name)
 {
   int fd;
 
-  if (s->spare_count > 0 && spare_take(s, name) == -1) {
+  if (spare_take(s, name) == -1) {
     return -1;
   }
   fd = openat(s->log, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

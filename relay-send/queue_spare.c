@@ -33,11 +33,25 @@ void spare_note(struct store *s, const char *name)
   }
 }
 
+/* An operator who needs room may have removed some: what is gone must not be waited for. */
+static void forget_gone(struct store *s)
+{
+  char name[STORE_NAME_SIZE];
+
+  for (; s->spare_count > 0; s->spare_count--) {
+    name_of(name, sizeof(name), s->spares[s->spare_count - 1]);
+    if (faccessat(s->log, name, F_OK, 0) == 0 || errno != ENOENT) {
+      return;
+    }
+  }
+}
+
 int spare_prepare(struct store *s)
 {
   char name[STORE_NAME_SIZE];
   int fd;
 
+  forget_gone(s);
   if (s->spare_count > 0) {
     return 0;
   }
@@ -112,8 +126,13 @@ int spare_from(struct store *s, const char *name)
 int spare_take(struct store *s, const char *name)
 {
   char spare[STORE_NAME_SIZE];
-  uint32_t n = s->spares[s->spare_count - 1];
+  uint32_t n;
 
+  forget_gone(s);
+  if (s->spare_count == 0) {
+    return 0;
+  }
+  n = s->spares[s->spare_count - 1];
   name_of(spare, sizeof(spare), n);
   if (renameat(s->log, spare, s->log, name) == -1) {
     return -1;

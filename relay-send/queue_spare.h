@@ -26,14 +26,14 @@
  */
 void spare_note(struct store *s, const char *name);
 
-/* Sees to it that one spare is there. 0 or -1. */
+/* Sees to it that one spare is there, also after somebody has removed them. 0 or -1. */
 int spare_prepare(struct store *s);
 /* The next step of filling one. False: there is nothing to fill. */
 bool spare_fill(struct store *s);
 
-/* The file of that name becomes a spare (there is room for one); a spare gets that name. 0 or -1.
- */
+/* The file of that name becomes a spare; there is room for one. 0 or -1. */
 int spare_from(struct store *s, const char *name);
+/* A spare gets that name; nothing does if there is none. 0 or -1. */
 int spare_take(struct store *s, const char *name);
 
 #endif

@@ -201,13 +201,16 @@ static bool waits_for_turn(const struct rcpt *r, struct outcome *o)
   return true;
 }
 
-/* Why it is late, so that the delay DSN has something to say; nothing if an outcome says it. */
+/*
+ * Why it is late, so that the delay DSN has something to say; nothing if an outcome says it. Nor
+ * of a message of through: its client waits and knows, and would have this for its verdict.
+ */
 static void note_delay(struct rcpt *r)
 {
   const struct outcome *why = schedule_obstacle(r);
   struct outcome turn;
 
-  if (r->told || !schedule_delay_wanted(r)) {
+  if (r->told || rcpt_message(r)->through || !schedule_delay_wanted(r)) {
     return;
   }
   if (why && failed_since(r)) {

@@ -5,6 +5,7 @@
  * QUEUE_SHIM_FAIL=FILE: while FILE holds "CALL COUNT [BYTES]", the next COUNT
  * calls of CALL (pwrite, fdatasync, fsync) fail: pwrite with ENOSPC after
  * BYTES bytes were written, the syncs with EIO. What is left is written back.
+ * Spares do not count: they are filled in the background, whenever there is time.
  * "die 1 BYTES": the next pwrite writes BYTES, then the process is killed.
  *
  * QUEUE_SHIM_TRACE=FILE: appends, for each call that succeeded, a line of
@@ -64,7 +65,7 @@ static void trace(const void *data, size_t len, const char *format, ...)
 }
 
 /* Is it this call's turn to fail? *bytes: how many are written all the same. */
-static int fails(const char *call, long *bytes)
+static int fails(const char *at, const char *call, long *bytes)
 {
   const char *path = getenv("QUEUE_SHIM_FAIL");
   char name[32];
@@ -72,7 +73,7 @@ static int fails(const char *call, long *bytes)
   FILE *f;
 
   *bytes = 0;
-  if (!path || !(f = fopen(path, "r+")))
+  if (!at || strncmp(at, "log/spare.", 10) == 0 || !path || !(f = fopen(path, "r+")))
     return 0;
   if (fscanf(f, "%31s %ld %ld", name, &count, bytes) < 2 || strcmp(name, call) != 0 || count <= 0) {
     fclose(f);
@@ -99,11 +100,11 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
   ssize_t n;
   REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
 
-  if (path && fails("die", &bytes)) {
+  if (fails(path, "die", &bytes)) {
     n = real(fd, data, (size_t)bytes < len ? (size_t)bytes : len, offset);
     kill(getpid(), SIGKILL);
   }
-  if (path && fails("pwrite", &bytes)) {
+  if (fails(path, "pwrite", &bytes)) {
     n = bytes > 0 ? real(fd, data, (size_t)bytes < len ? (size_t)bytes : len, offset) : 0;
     if (n > 0) {
       trace(data, (size_t)n, "pwrite %s %lld %zd\n", path, (long long)offset, n);
@@ -130,7 +131,7 @@ static int sync_with(int (*real)(int), const char *name, int fd)
   long bytes;
   int result;
 
-  if (path && fails(name, &bytes)) {
+  if (fails(path, name, &bytes)) {
     errno = EIO;
     return -1;
   }

@@ -298,6 +298,7 @@ def check_operator(test):
     test.equal([r.verdict for r in send.of(serial)], ["d"], "and the message goes")
     send.pump(lambda: send.notes["hold tenant t2"] == send.notes["hold domain one.test"] == "")
     test.equal(send.notes, {"hold tenant t2": "", "hold domain one.test": ""}, "the notes are forgotten")
+    check_hold_site(test, send)
     send.connect = lambda w: w.no_session()
     dropped, ident = send.message("a@gone.test")
     returned, _ = send.message("a@back.test")
@@ -313,6 +314,25 @@ def check_operator(test):
     test.equal(send.ctl("why", "0" * 16).returncode, 1, "no such message is status 1")
     test.equal(send.ctl("why").returncode, 100, "wrong use is status 100")
     test.equal(send.ctl("list", "tenant:x\x1b[31m").returncode, 0, "nothing matches")
+
+
+def check_hold_site(test, send):
+    """Any spelling of a site is that site, for what comes later, too."""
+    send.ctl("hold", "site:MX.One.TEST")
+    serial, ident = send.message("b@one.test")
+    later, _ = send.message("b@later.test")
+    send.ctl("hold", "site:mx.Later.test")
+    send.pump(lambda: send.of(later))
+    send.still()
+    test.equal([r["state"] for r in json.loads(send.ctl("--json", "list", "site:mx.one.test").stdout)], ["held"],
+               "a site is held however it is written")
+    held = [r["value"] for r in json.loads(send.ctl("--json", "stat", "domain:one.test").stdout) if r["row"] == "hold"]
+    test.equal(held, ["MX.One.TEST"], "stat of a selection lists that hold")
+    test.equal(send.ctl("release", "site:mx.one.test").stdout, "release: 1 recipient\n", "and released however")
+    send.ctl("release", "site:MX.LATER.TEST")
+    send.pump(lambda: send.of(serial) and send.notes["hold site mx.Later.test"] == "")
+    test.equal([r.verdict for r in send.of(serial)], ["d"], "and its mail goes")
+    test.equal(send.notes["hold site MX.One.TEST"], "", "the note is forgotten as it was written")
 
 
 def check_bounce(test, count=900):
@@ -342,6 +362,19 @@ def check_bounce(test, count=900):
     check_bounce_spares_notices(test)
 
 
+def tell_dsns(send):
+    """From now on each notice comes into the queue, and stays; their serials."""
+    plain, dsns = send._from_queue, []
+
+    def answer(f):
+        plain(f)
+        if f[0] == "B":
+            dsns.append(send.message("s@held.test", sender="", fd=False)[0])
+    send._from_queue = answer
+    send.mx = lambda w: None
+    return dsns
+
+
 def check_bounce_spares_notices(test, count=2500):
     """The notices about what is returned come into the queue meanwhile: they are not what was meant."""
     send = start(test, told=False)
@@ -352,20 +385,23 @@ def check_bounce_spares_notices(test, count=2500):
     send.told()
     send.pump(lambda: early.poll() is not None)
     test.equal(early.communicate()[0], "drop: 1 recipient\n", "what a start has yet to tell is in the queue already")
+    send = start(test, told=False)
+    early = subprocess.Popen([str(w) for w in (BUILD / "bin/relay-ctl", "-d", send.directory, "bounce", "all")],
+                             stdout=subprocess.PIPE, text=True)
+    send.still(0.3)
+    for n in range(count):
+        send.message(f"u{n}@early.test", fd=False, wait=600, attempts=1, told=1)
+    dsns = tell_dsns(send)
+    send.told()
+    send.pump(lambda: early.poll() is not None and len(dsns) == count)
+    test.equal(early.communicate()[0], f"bounce: {count} recipients\n", "and what comes behind that is spared")
     send = start(test, retry="600")
     send.mx = lambda w: (w.outcomes("t", 450, "4.2.0", "text", "r"), w.end())
     for n in range(count):
         send.message(f"u{n}@many.test", fd=False)
     send.pump(lambda: len(send.results) == count, 30)
     send.results.clear()
-    plain, dsns = send._from_queue, []
-
-    def answer(f):
-        plain(f)
-        if f[0] == "B":
-            dsns.append(send.message("s@held.test", sender="", fd=False)[0])
-    send._from_queue = answer
-    send.mx = lambda w: None
+    dsns = tell_dsns(send)
     done = send.ctl("bounce", "tenant:t1").stdout
     test.equal(done, f"bounce: {count} recipients\n", "bounce of a tenant leaves the notices alone that it causes")
     send.pump(lambda: len(dsns) == count)

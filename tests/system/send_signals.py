@@ -239,6 +239,7 @@ def check_delay_notice(test):
     wanted, _ = send.message("g@rate.test", notify=8)
     send.mx = lambda w: None  # its connection is busy for ever
     turn = [send.message(f"u{n}@busy.test")[0] for n in range(8)]
+    through, _ = send.message("v@busy.test", through=1 << 30 | 60)  # ENVELOPE_THROUGH_ONLY
     send.pump(lambda: len([n for n in send.notices if n[1] == "d"]) >= 7, 8)
     send.still(0.5)
     told = {n[0]: n for n in send.notices}
@@ -253,6 +254,7 @@ def check_delay_notice(test):
     test.check(len(waiting) == 4 and send.of(waiting[0])[0].reply == "it waits for its turn at mx.busy.test",
                "as is one for all connections being busy", (waiting, [send.of(s) for s in waiting]))
     test.equal(len(send.notices), len(told), "each once")
+    test.equal(send.of(through), [], "to a client that waits for its turn itself nothing is said before its time")
 
 
 def check_reputation(test):

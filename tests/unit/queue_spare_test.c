@@ -1,5 +1,5 @@
 /* Spares of the queue: made, filled while they wait, taken in the middle of that, kept over a
- * start. */
+ * start, removed by somebody. */
 #include "queue_spare.h"
 
 #include "check.h"
@@ -42,6 +42,18 @@ static off_t size_of(const char *name)
   struct stat st;
 
   return fstatat(store.log, name, &st, 0) == 0 ? st.st_size : -1;
+}
+
+static int unlink_spares(void)
+{
+  char name[STORE_NAME_SIZE];
+  int gone = 0;
+
+  for (uint32_t n = 0; n < store.spare_next; n++) {
+    snprintf(name, sizeof(name), "spare.%u", n);
+    gone += unlinkat(store.log, name, 0) == 0;
+  }
+  return gone;
 }
 
 static void test_filled(void)
@@ -94,6 +106,22 @@ static void test_many(void)
   }
 }
 
+/* An operator on a full disk takes what is called spare; the queue goes on. */
+static void test_removed(void)
+{
+  CHECK_INT(spare_prepare(&store), 0);
+  CHECK_INT(store.spare_count, 1);
+  CHECK_INT(unlink_spares(), 1);
+  CHECK_INT(spare_take(&store, "none"), 0);
+  CHECK_INT(size_of("none"), -1);
+  CHECK_INT(spare_prepare(&store), 0);
+  CHECK_INT(unlink_spares(), 1);
+  CHECK_INT(spare_prepare(&store), 0);
+  CHECK_INT(store.spare_count, 1);
+  CHECK_INT(spare_take(&store, "again"), 0);
+  CHECK_INT(size_of("again"), SEGMENT_BYTES);
+}
+
 int main(void)
 {
   char command[80];
@@ -103,6 +131,7 @@ int main(void)
   test_filled();
   test_taken();
   test_many();
+  test_removed();
   store_close(&store);
   snprintf(command, sizeof(command), "rm -rf %s", directory);
   CHECK_INT(system(command), 0);

@@ -1,5 +1,6 @@
 /* relay-ctl's command line and its output. */
 #include "ctl_args.h"
+#include "ctl_stat_print.h"
 #include "ctl_table.h"
 
 #include "check.h"
@@ -27,6 +28,8 @@ static void test_args(void)
     {{"stat", "all"}, "stat", "all", ""},
     {{"--wide", "stat", "site:mx.test"}, "stat", "site", "mx.test"},
     {{"stat", "0123456789ABCDEF"}, NULL, "", ""},
+    {{"stat", "--limit", "5"}, NULL, "", ""},
+    {{"list", "--wide"}, NULL, "", ""},
     {{"list", "nonsense:x"}, NULL, "", ""},
     {{"list", "tenant:"}, NULL, "", ""},
     {{"list", "id:short"}, NULL, "", ""},
@@ -148,6 +151,44 @@ static void test_table(void)
   CHECK(ctl_table_columns("why", false, &count) == NULL);
 }
 
+static char *note_of(const char *trouble)
+{
+  char value[1000];
+  const char *const words[] = {"r",        "site",       "ceiling", "n5",      "kind",
+                               "sceiling", "trouble_ms", "n1000",   "trouble", value};
+  struct buf b = BUF_INIT(8192);
+  struct ctl_row row;
+
+  snprintf(value, sizeof value, "s%s", trouble);
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    CHECK_INT(netstring_put_str(&b, words[i]), 0);
+  }
+  CHECK_INT(ctl_row_parse(b.data, b.len, &row), 0);
+  char *note = ctl_stat_note(&row, 3000);
+  ctl_row_free(&row);
+  buf_free(&b);
+  return note;
+}
+
+/* A reply is cut between words, and one that has none is quoted all the same. */
+static void test_note(void)
+{
+  char reply[401], *note = note_of("421 too\x1b many");
+
+  CHECK_STR(note, "takes 5 connections; ceiling, 2s ago: 421 too\\x1b many");
+  free(note);
+  memset(reply, 'x', 400);
+  reply[400] = '\0';
+  note = note_of(reply);
+  CHECK_INT(strspn(note + strlen("takes 5 connections; ceiling, 2s ago: "), "x"), 300);
+  CHECK(strcmp(note + strlen(note) - 5, "x ...") == 0);
+  free(note);
+  reply[290] = ' ';
+  note = note_of(reply);
+  CHECK_INT(strspn(note + strlen("takes 5 connections; ceiling, 2s ago: "), "x"), 290);
+  free(note);
+}
+
 static void test_garbled(void)
 {
   static const char *const datagrams[] = {
@@ -167,6 +208,7 @@ int main(void)
   test_sizes();
   test_json();
   test_table();
+  test_note();
   test_garbled();
   return check_done("send_ctl");
 }
