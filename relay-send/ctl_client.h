@@ -22,6 +22,10 @@ struct domain;
 struct lane;
 struct tenant;
 
+/* What relay-queue keeps of a recipient is readable when it is synced, within 200 ms. */
+#define CTL_ASK_AGAIN 10 /* times */
+#define CTL_ASK_AGAIN_MS 40
+
 struct ctl_client {
   struct channel channel;
   struct list_node all;

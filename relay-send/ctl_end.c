@@ -11,8 +11,6 @@
 #include <string.h>
 
 #define END_OPEN_MAX 1024 /* questions; the rest of a message's recipients comes on top */
-#define END_ASK_AGAIN 10  /* times: a RESULT is readable when it is synced, within 200 ms */
-#define END_ASK_AGAIN_MS 40
 #define END_RETURNED "returned by the operator of this relay"
 
 struct ctl_end {
@@ -136,8 +134,8 @@ void ctl_end_answer(struct ctl_client *c, uint32_t number, const char *text)
     return;
   }
   struct rcpt *r = find(e);
-  if (r && !*text && e->asked < END_ASK_AGAIN) {
-    e->again_at = sched.now + END_ASK_AGAIN_MS;
+  if (r && !*text && e->asked < CTL_ASK_AGAIN) {
+    e->again_at = sched.now + CTL_ASK_AGAIN_MS;
     timer_set(&c->timer, e->again_at);
     return;
   }

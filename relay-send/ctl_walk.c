@@ -14,8 +14,6 @@
 #include <string.h>
 
 #define CTL_RCPTS_A_TURN 500 /* or one message */
-#define CTL_ASK_AGAIN 10     /* times: a RESULT is readable when it is synced, within 200 ms */
-#define CTL_ASK_AGAIN_MS 40
 
 static bool verb_is(const struct ctl_client *c, const char *verb)
 {
