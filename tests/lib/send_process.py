@@ -118,6 +118,7 @@ class Send:
         for name, value in {"me": "relay.test", **(control or {})}.items():
             (self.directory / "control" / name).write_text(f"{value}\n")
         self.results, self.notices, self.notes, self.questions, self.workers = [], [], {}, [], []
+        self._unsent = []
         self.bounced, self.serial, self.pid, self.asked, self.fetched = True, 0, 100000, 0, 0
         self.last = "450 4.2.0 what relay-queue keeps"
         self.mx = lambda worker: worker.deliver()
@@ -151,7 +152,15 @@ class Send:
         self._send(self.master, ns("Q"), theirs.detach())
 
     def _send(self, sock, data, fd=None):
-        """Never blocks for long: what relay-send says meanwhile is read."""
+        """Never blocks for long: what relay-send says meanwhile is read, and answered afterwards."""
+        self._unsent.append((sock, data, fd))
+        if len(self._unsent) > 1:
+            return  # an answer to what was read while another waits to be sent
+        while self._unsent:
+            self._send_now(*self._unsent[0])
+            self._unsent.pop(0)
+
+    def _send_now(self, sock, data, fd):
         anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
         while True:
             try:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from relaytest import run
+from relaytest import run, wait_for
 from send_process import Send
 
 counter = 0
@@ -101,6 +101,7 @@ def check_one_site(test):
     for _ in range(10):
         message("a")
         message("c")
+    wait_for(lambda: json.loads(send.ctl("--json", "stat").stdout)[0]["messages"] == 320, "relay-send knows of all")
     order = deliver_in_turn(send, 60)
     last = max(n for n, t in enumerate(order) if t != "m")
     test.equal((order.count("a"), order.count("c")), (10, 10), "a's and c's ten messages go within the next sixty")
